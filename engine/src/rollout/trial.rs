@@ -1,0 +1,160 @@
+//! A canary under way: its stage, its clock, its judge.
+
+use std::collections::BTreeSet;
+
+use super::phase::Reason;
+use crate::judge::{Judge, Missing};
+use crate::plan::{Plan, Strategy};
+use crate::units::{Millis, TICK_MS, Weight};
+
+/// Where in its plan a canary is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Stage {
+    /// Not begun: waits until decisions can be stored.
+    Ready,
+    /// At this weight step; the last is 100 %.
+    Step(usize),
+    /// Blue-green before promotion.
+    Preview,
+    /// Blue-green after promotion.
+    Watch,
+    /// By hand.
+    Manual,
+}
+
+/// How long a step has run; stands still in holds and pauses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepClock {
+    elapsed_ms: u64,
+    seen_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    pub(super) version: String,
+    /// When tick 0 of the generation began.
+    pub(super) origin_ms: u64,
+    /// Time the generation had run before a restart of the process.
+    pub(super) earlier_ms: u64,
+    pub(super) judge: Judge,
+    /// No verdicts: `promote --full` or `skipAnalysis`.
+    pub(super) unjudged: bool,
+    pub(super) stage: Stage,
+    pub(super) pause: Option<Reason>,
+    pub(super) weight: Weight,
+    /// Highest weight so far.
+    pub(super) reached: Weight,
+    /// Planned step starts that were paid for out of the error budget.
+    pub(super) starts: u32,
+    pub(super) clock: StepClock,
+    /// A person ended this step's `pause: {}`.
+    pub(super) released: bool,
+    /// When promotion was last looked at.
+    pub(super) checked_ms: Option<u64>,
+    pub(super) vetoes: BTreeSet<String>,
+}
+
+// === impl StepClock ===
+
+impl StepClock {
+    pub(super) fn start(now: u64, elapsed_ms: u64) -> Self {
+        Self { elapsed_ms, seen_ms: now }
+    }
+
+    /// Time goes on; it counts only if the clock runs.
+    pub(super) fn advance(&mut self, now: u64, runs: bool) {
+        if runs {
+            self.elapsed_ms += now.saturating_sub(self.seen_ms);
+        }
+        self.seen_ms = self.seen_ms.max(now);
+    }
+
+    pub(super) fn elapsed(&self) -> Millis {
+        Millis::new(self.elapsed_ms)
+    }
+}
+
+// === impl Trial ===
+
+impl Trial {
+    pub(super) fn new(version: String, plan: &Plan, now: u64) -> Self {
+        Self {
+            version,
+            origin_ms: now,
+            earlier_ms: 0,
+            judge: Judge::new(plan.analysis.clone()),
+            unjudged: plan.skip_analysis,
+            stage: Stage::Ready,
+            pause: None,
+            weight: Weight::ZERO,
+            reached: Weight::ZERO,
+            starts: 0,
+            clock: StepClock::start(now, 0),
+            released: false,
+            checked_ms: None,
+            vetoes: BTreeSet::new(),
+        }
+    }
+
+    /// The tick that runs at `now`.
+    pub(super) fn tick(&self, now: u64) -> u64 {
+        now.saturating_sub(self.origin_ms) / TICK_MS
+    }
+
+    /// Whether verdicts are drawn: not without weighted traffic, and not where a person said so.
+    pub(super) fn is_judged(&self) -> bool {
+        !self.unjudged && matches!(self.stage, Stage::Step(_) | Stage::Watch)
+    }
+
+    /// Whether the step's time counts.
+    pub(super) fn clock_runs(&self) -> bool {
+        let frozen = matches!(self.pause, Some(reason) if reason != Reason::PauseStep);
+        !(frozen || self.is_judged() && (self.judge.is_holding() || self.judge.is_suspended()))
+    }
+
+    pub(super) fn age_ms(&self, now: u64) -> u64 {
+        self.earlier_ms + now.saturating_sub(self.origin_ms)
+    }
+
+    /// How long the present stage has to run at least; `None` if a person has to end it.
+    pub(super) fn duration(&self, plan: &Plan) -> Option<Millis> {
+        match (self.stage, &plan.strategy) {
+            (Stage::Step(index), Strategy::Canary { steps }) => {
+                steps.get(index).filter(|step| !step.waits_for_person || self.released).map(|step| step.duration)
+            }
+            (Stage::Preview, Strategy::BlueGreen(settings)) => settings.auto_promotion,
+            (Stage::Watch, Strategy::BlueGreen(settings)) => Some(settings.scale_down_delay),
+            _ => None,
+        }
+    }
+
+    /// What evidence still keeps the step from ending.
+    pub(super) fn missing(&self, now: u64) -> Vec<Missing> {
+        if self.is_judged() { self.judge.missing(self.tick(now)) } else { Vec::new() }
+    }
+
+    /// Why it is where it is.
+    pub(super) fn reason(&self, plan: &Plan) -> Reason {
+        if let Some(reason) = self.pause {
+            return reason;
+        }
+        if self.is_judged() && self.judge.is_suspended() {
+            return Reason::Suspended;
+        }
+        if self.is_judged() && self.judge.is_holding() {
+            return Reason::HeldShared;
+        }
+        match (self.stage, &plan.strategy) {
+            (Stage::Ready, _) => Reason::Ready,
+            (Stage::Step(index), Strategy::Canary { steps }) if index + 1 == steps.len() => Reason::Baking,
+            (Stage::Step(_), _) => Reason::Step,
+            (Stage::Preview, Strategy::BlueGreen(settings)) if settings.auto_promotion.is_none() => {
+                Reason::AwaitingPromotion
+            }
+            (Stage::Preview, _) => Reason::Preview,
+            (Stage::Watch, _) => Reason::PostPromotion,
+            (Stage::Manual, _) => Reason::Manual,
+        }
+    }
+}
