@@ -1,6 +1,6 @@
 //! Counts of requests, by the tick in which they started: the only thing the judge ever sees of traffic.
 //!
-//! A trial counts when the request starts, a failure when it is known (SPEC section 2). So an observation made in one
+//! A trial counts when the request starts, a failure when it is known. So an observation made in one
 //! tick carries, for every count, the *age*: how many ticks ago the request had started. Trace files, the proxy's
 //! pilot and the merge of many proxies all speak this one form.
 
@@ -111,7 +111,7 @@ impl Counts {
 
 // === impl Group ===
 
-// In files a group is `[age, started, done, ...]` with trailing zeros left out (SPEC section 16).
+// In files a group is `[age, started, done, ...]` with trailing zeros left out.
 impl Serialize for Group {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let counts = self.counts.to_array();

@@ -146,7 +146,7 @@ impl Strategy {
         }
     }
 
-    /// How many weight steps it plans (K of the specification), the final 100 % included.
+    /// How many weight steps it plans (K in formulas), the final 100 % included.
     pub fn weight_steps(&self) -> u32 {
         match self {
             Self::Canary { steps } => u32::try_from(steps.len()).unwrap_or(u32::MAX),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Length of one tick, the width of a start cohort, in milliseconds (Δ of the specification).
+/// Length of one tick, the width of a start cohort, in milliseconds (Δ in formulas).
 pub const TICK_MS: u64 = 50;
 
 /// Share of the undirected traffic that goes to the canary, in basis points: 0 to 10,000.

@@ -62,7 +62,7 @@ fn exactly_one_strategy_is_allowed() {
 }
 
 #[test]
-fn measurements_take_one_rule_and_the_defaults_of_the_specification() {
+fn measurements_take_one_rule_and_the_documented_defaults() {
     let plan = mk_plan(
         r#"{"manual": {}}"#,
         r#"{"successRate": {"min": "97%", "consecutiveFailures": 2}, "latency": {"max": "200ms"}}"#,

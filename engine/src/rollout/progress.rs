@@ -199,7 +199,9 @@ impl Rollout {
             }
             Finding::Resume { suspected } => self.resume_suspended(now, suspected, out),
             Finding::SuspendedTooLong => self.pause(Reason::SuspendedTooLong, None, out),
-            Finding::Worse(verdict) if trial.pause.is_none() => self.pause(Reason::Worse, Some(verdict), out),
+            Finding::Worse(verdict) if matches!(trial.pause, None | Some(Reason::PauseStep | Reason::ByCommand)) => {
+                self.pause(Reason::Worse, Some(verdict), out)
+            }
             Finding::Inconclusive(_) if trial.pause.is_none() => self.pause(Reason::Inconclusive, None, out),
             Finding::Worse(_) | Finding::Inconclusive(_) => {}
             Finding::BlipTolerated(metric) => self.emit(

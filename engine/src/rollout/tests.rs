@@ -263,6 +263,18 @@ fn a_pause_without_duration_waits_for_a_person() {
 }
 
 #[test]
+fn an_outage_shows_through_a_pause_and_the_pause_is_still_there_afterwards() {
+    let mut world = World::new(LADDER, "{}");
+    world.release("v2");
+    world.run_seconds(3);
+    world.command(Command::Pause).unwrap();
+    (world.canary_fails, world.stable_fails) = (1, 1);
+    world.run_until(Reason::HeldShared);
+    (world.canary_fails, world.stable_fails) = (0, 0);
+    world.run_until(Reason::ByCommand);
+}
+
+#[test]
 fn a_paused_canary_that_fails_is_still_taken_back() {
     let mut world = World::new(LADDER, "{}");
     world.release("v2");

@@ -134,16 +134,22 @@ impl Trial {
         if self.is_judged() { self.judge.missing(self.tick(now)) } else { Vec::new() }
     }
 
+    fn outage(&self) -> Option<Reason> {
+        let of_judge = || match (self.judge.is_suspended(), self.judge.is_holding()) {
+            (true, _) => Some(Reason::Suspended),
+            (false, true) => Some(Reason::HeldShared),
+            (false, false) => None,
+        };
+        self.is_judged().then(of_judge).flatten()
+    }
+
     /// Why it is where it is.
     pub(super) fn reason(&self, plan: &Plan) -> Reason {
-        if let Some(reason) = self.pause {
-            return reason;
-        }
-        if self.is_judged() && self.judge.is_suspended() {
-            return Reason::Suspended;
-        }
-        if self.is_judged() && self.judge.is_holding() {
-            return Reason::HeldShared;
+        match (self.pause, self.outage()) {
+            // What a person has to know first, though the pause goes on.
+            (None | Some(Reason::PauseStep | Reason::ByCommand), Some(outage)) => return outage,
+            (Some(reason), _) => return reason,
+            (None, None) => {}
         }
         match (self.stage, &plan.strategy) {
             (Stage::Ready, _) => Reason::Ready,

@@ -1,0 +1,288 @@
+//! What a configuration file means. CONTRACT: the meant types; `config/raw.rs` holds what is written, and one
+//! `TryFrom` per section leads from there to here, collecting every finding with file, line, column, value and what
+//! is allowed.
+
+mod address;
+mod admin;
+mod findings;
+mod host;
+mod listener;
+mod load;
+mod range;
+mod raw;
+mod read;
+mod rollouts;
+mod routes;
+mod routing;
+mod scope;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod upstream;
+mod workers;
+mod yaml;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use sluice_engine::plan::Plan;
+use sluice_engine::units::Millis;
+
+pub use address::endpoint;
+pub use findings::{ConfigErrors, Finding, Position, WithExcerpts};
+pub use load::check;
+pub(crate) use load::read_bytes;
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// At least one.
+    pub listeners: Vec<Listener>,
+    /// Admin API; default 127.0.0.1:9900.
+    pub admin: Admin,
+    /// Vetoes, promoted versions, admin token. Relative to the configuration file.
+    pub state_dir: PathBuf,
+    /// Worker threads, at least one.
+    pub workers: usize,
+    /// In the order of the file; names are unique.
+    pub rollouts: Vec<RolloutConfig>,
+    /// In the order of the file. Without any, and with exactly one rollout, everything goes to that rollout.
+    pub routes: Vec<RouteConfig>,
+    /// Towards upstreams.
+    pub upstream: UpstreamSettings,
+    /// Peers whose client address headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// A data port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Connections at a time; default 10,000.
+    pub max_connections: usize,
+}
+
+/// The admin API's address and who may use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where to listen; not loopback only with `auth`.
+    pub address: SocketAddr,
+    /// `admin.auth.reads`: reads need the token too.
+    pub auth_for_reads: bool,
+    /// Host names besides loopback and the address itself that `Host` may carry.
+    pub allowed_hosts: Vec<String>,
+    /// Where the token is kept; default `<stateDir>/admin.token`.
+    pub token_file: PathBuf,
+}
+
+/// One rollout.
+#[derive(Clone, Debug)]
+pub struct RolloutConfig {
+    /// Unique; letters, digits, `-`, `_`, `.`.
+    pub name: Arc<str>,
+    /// The version known to work.
+    pub stable: ArmConfig,
+    /// The version under test, if any.
+    pub canary: Option<ArmConfig>,
+    /// How requests are assigned.
+    pub routing: Routing,
+    /// Strategy and analysis, validated.
+    pub plan: Plan,
+}
+
+/// A version and its endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArmConfig {
+    /// Version name.
+    pub version: Arc<str>,
+    /// `host:port` each, at least one.
+    pub endpoints: Vec<Arc<str>>,
+}
+
+/// `routing:` of a rollout.
+#[derive(Clone, Debug, Default)]
+pub struct Routing {
+    /// `always|true` to canary, `never|false` to stable; or by value or pattern.
+    pub header: Option<HeaderRule>,
+    /// The same by a cookie's value.
+    pub cookie: Option<CookieRule>,
+    /// A/B: the first rule of which all conditions match sends to the canary.
+    pub matches: Vec<MatchRule>,
+    /// Keeps a user on one arm.
+    pub sticky: Option<Sticky>,
+    /// Peers whose routing header and cookie count; empty: everyone's.
+    pub trusted_sources: Vec<IpNet>,
+    /// Directed traffic to a reverted canary: false to stable (default), true to the canary all the same.
+    pub directed_after_revert: bool,
+    /// `shield: safe` (default true) or `off`.
+    pub shield: bool,
+    /// Blue-green: requests for this host go to the canary arm.
+    pub preview_host: Option<String>,
+    /// Blue-green: requests with this header (value `true` or `always`) go to the canary arm.
+    pub preview_header: Option<HeaderName>,
+}
+
+/// `routing.header`.
+#[derive(Clone, Debug)]
+pub struct HeaderRule {
+    /// Name.
+    pub name: HeaderName,
+    /// What counts.
+    pub test: ValueTest,
+}
+
+/// `routing.cookie`.
+#[derive(Clone, Debug)]
+pub struct CookieRule {
+    /// Name.
+    pub name: String,
+    /// What counts.
+    pub test: ValueTest,
+}
+
+/// How a routing header's or cookie's value is read.
+#[derive(Clone, Debug)]
+pub enum ValueTest {
+    /// `always` and `true` to canary, `never` and `false` to stable.
+    Switch,
+    /// Exactly this value to canary; others fall through.
+    Value(HeaderValue),
+    /// A match to canary (searched, not anchored, as ingress-nginx does); others fall through.
+    Pattern(regex::bytes::Regex),
+}
+
+/// One A/B rule: all conditions must match.
+#[derive(Clone, Debug)]
+pub struct MatchRule {
+    /// At least one.
+    pub conditions: Vec<Condition>,
+}
+
+/// One condition of a match rule.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// What is looked at.
+    pub field: MatchField,
+    /// What it must be.
+    pub test: MatchTest,
+}
+
+/// What a condition looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MatchField {
+    /// A request header.
+    Header(HeaderName),
+    /// A cookie.
+    Cookie(String),
+    /// A query parameter, percent-decoded.
+    Query(String),
+}
+
+/// What a value must be.
+#[derive(Clone, Debug)]
+pub enum MatchTest {
+    /// Equal.
+    Exact(String),
+    /// Begins with.
+    Prefix(String),
+    /// Matches, searched.
+    Regex(regex::bytes::Regex),
+}
+
+/// `routing.sticky`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sticky {
+    /// A cookie that the proxy sets.
+    Cookie {
+        /// Name.
+        name: String,
+        /// Its Max-Age.
+        ttl: Millis,
+    },
+    /// A header that names the user.
+    Header(HeaderName),
+}
+
+/// One route.
+#[derive(Clone, Debug)]
+pub struct RouteConfig {
+    /// Exact (`shop.example`) or wildcard for one label (`*.shop.example`), lower case; empty: any host.
+    pub hosts: Vec<String>,
+    /// Empty: any path.
+    pub paths: Vec<PathRule>,
+    /// Where to.
+    pub target: RouteTarget,
+}
+
+/// A path of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathRule {
+    /// The whole path.
+    Exact(String),
+    /// Element-wise prefix, as Ingress defines it.
+    Prefix(String),
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteTarget {
+    /// Index into [`Config::rollouts`].
+    Rollout(usize),
+    /// Endpoints without rollout.
+    Endpoints(Vec<Arc<str>>),
+}
+
+/// `upstream:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// Default 5 s.
+    pub connect_timeout: Millis,
+    /// From the request's head to the answer's head; default 60 s.
+    pub request_timeout: Millis,
+    /// Retries of idempotent requests of which nothing was sent; default 1.
+    pub retries: u32,
+    /// Idle upstream connections kept per worker and endpoint; default 64.
+    pub keepalive: usize,
+    /// How long an idle upstream connection is kept; default 60 s.
+    pub keepalive_timeout: Millis,
+    /// Active health check, if any.
+    pub health_check: Option<HealthCheck>,
+    /// How often DNS names are resolved again; default 10 s.
+    pub resolve_interval: Millis,
+}
+
+/// `upstream.healthCheck`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Path that must answer 2xx or 3xx.
+    pub path: String,
+    /// Between checks; default 5 s.
+    pub interval: Millis,
+    /// For an answer; default 1 s.
+    pub timeout: Millis,
+    /// Passes in a row that make it healthy; default 1.
+    pub healthy_after: usize,
+    /// Failures in a row that make it unhealthy; default 3.
+    pub unhealthy_after: usize,
+}
+
+// === impl UpstreamSettings ===
+
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Millis::new(5_000),
+            request_timeout: Millis::new(60_000),
+            retries: 1,
+            keepalive: 64,
+            keepalive_timeout: Millis::new(60_000),
+            health_check: None,
+            resolve_interval: Millis::new(10_000),
+        }
+    }
+}

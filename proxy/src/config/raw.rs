@@ -1,0 +1,208 @@
+//! The sections of the file as they are written. Types only; meaning is given beside the meant types. `strategy` and
+//! `analysis` come from the engine: the file and the custom resource have the same.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use sluice_engine::plan::raw::{RawAnalysis, RawStrategy};
+use sluice_engine::units::Millis;
+
+/// An entry of `listeners`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawListener {
+    pub(super) address: String,
+    pub(super) max_connections: Option<u64>,
+}
+
+/// `admin`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawAdmin {
+    pub(super) address: Option<String>,
+    pub(super) auth: Option<RawAuth>,
+    pub(super) allowed_hosts: Vec<String>,
+}
+
+/// `admin.auth`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawAuth {
+    pub(super) token_file: Option<String>,
+    pub(super) reads: bool,
+}
+
+/// An entry of `rollouts`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawRollout {
+    pub(super) name: String,
+    pub(super) stable: RawArm,
+    pub(super) canary: Option<RawArm>,
+    #[serde(default)]
+    pub(super) routing: RawRouting,
+    pub(super) strategy: Option<RawStrategy>,
+    #[serde(default)]
+    pub(super) analysis: RawAnalysis,
+    #[serde(default)]
+    pub(super) skip_analysis: bool,
+}
+
+/// `stable` and `canary`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawArm {
+    pub(super) version: String,
+    pub(super) endpoints: Vec<String>,
+}
+
+/// `routing` of a rollout.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawRouting {
+    pub(super) header: Option<RawRule>,
+    pub(super) cookie: Option<RawRule>,
+    pub(super) r#match: Vec<RawMatch>,
+    pub(super) sticky: Option<RawSticky>,
+    pub(super) trusted_sources: Vec<String>,
+    pub(super) directed_after_revert: RawArmName,
+    pub(super) shield: RawShield,
+}
+
+/// `routing.header` and `routing.cookie`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawRule {
+    pub(super) name: String,
+    pub(super) value: Option<String>,
+    pub(super) pattern: Option<String>,
+}
+
+/// An entry of `routing.match`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawMatch {
+    pub(super) headers: BTreeMap<String, RawTest>,
+    pub(super) cookies: BTreeMap<String, RawTest>,
+    pub(super) query: BTreeMap<String, RawTest>,
+}
+
+/// What a value must be: a text, or `{ exact | prefix | regex }`.
+#[derive(Debug)]
+pub(super) enum RawTest {
+    Exact(String),
+    Prefix(String),
+    Regex(String),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TestSection {
+    exact: Option<String>,
+    prefix: Option<String>,
+    regex: Option<String>,
+}
+
+/// `routing.sticky`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawSticky {
+    pub(super) cookie: Option<String>,
+    pub(super) ttl: Option<Millis>,
+    pub(super) header: Option<String>,
+}
+
+/// `routing.directedAfterRevert`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawArmName {
+    #[default]
+    Stable,
+    Canary,
+}
+
+/// `routing.shield`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawShield {
+    #[default]
+    Safe,
+    Off,
+}
+
+/// An entry of `routes`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawRoute {
+    pub(super) hosts: Vec<String>,
+    pub(super) paths: Vec<RawPath>,
+    pub(super) rollout: Option<String>,
+    pub(super) endpoints: Option<Vec<String>>,
+}
+
+/// An entry of `paths`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawPath {
+    Prefix(String),
+    Exact(String),
+}
+
+/// `upstream`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawUpstream {
+    pub(super) connect_timeout: Option<Millis>,
+    pub(super) request_timeout: Option<Millis>,
+    pub(super) retries: Option<u64>,
+    pub(super) keepalive: Option<u64>,
+    pub(super) keepalive_timeout: Option<Millis>,
+    pub(super) health_check: Option<RawHealthCheck>,
+    pub(super) resolve_interval: Option<Millis>,
+}
+
+/// `upstream.healthCheck`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawHealthCheck {
+    pub(super) path: String,
+    pub(super) interval: Option<Millis>,
+    pub(super) timeout: Option<Millis>,
+    pub(super) healthy_after: Option<u64>,
+    pub(super) unhealthy_after: Option<u64>,
+}
+
+// === impl RawTest ===
+
+impl<'de> Deserialize<'de> for RawTest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Asked for as text, so that `true` and `1.10` stay what was written.
+        deserializer.deserialize_string(TestVisitor)
+    }
+}
+
+struct TestVisitor;
+
+impl<'de> Visitor<'de> for TestVisitor {
+    type Value = RawTest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or a section with one of exact, prefix and regex")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<RawTest, E> {
+        Ok(RawTest::Exact(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<RawTest, A::Error> {
+        let section = TestSection::deserialize(MapAccessDeserializer::new(access))?;
+        match (section.exact, section.prefix, section.regex) {
+            (Some(text), None, None) => Ok(RawTest::Exact(text)),
+            (None, Some(text), None) => Ok(RawTest::Prefix(text)),
+            (None, None, Some(text)) => Ok(RawTest::Regex(text)),
+            _ => Err(de::Error::custom("just one of exact, prefix and regex is allowed")),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Accepting connections: up to the limit, and without spinning when the system has none to give.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::connection::{Client, connection};
+use super::worker::Worker;
+use super::workers::Stage;
+
+/// Pause after an error that a moment may heal: no file descriptors, no memory.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// One worker's socket of one port.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) socket: TcpListener,
+    /// Connections at a time, over all workers.
+    pub(super) limit: usize,
+    pub(super) count: Arc<AtomicUsize>,
+    pub(super) stage: watch::Receiver<Stage>,
+}
+
+/// A connection's place among those allowed; given back when dropped.
+struct Place {
+    worker: Rc<Worker>,
+    count: Arc<AtomicUsize>,
+}
+
+/// Accepts until the stage changes. Closing the socket is what makes the kernel send new connections elsewhere.
+pub(super) async fn accept(mut door: Door, worker: Rc<Worker>) {
+    loop {
+        let accepted = tokio::select! {
+            // Draining wins over a connection that comes at the same moment.
+            biased;
+            _ = door.stage.changed() => return,
+            accepted = next(&door.socket, &door.count, door.limit) => accepted,
+        };
+        match accepted {
+            Ok(stream) => {
+                let place = Place::take(&worker, &door.count);
+                admit(stream, &worker, place);
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "accepting failed, pausing");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Waits for a place, then for a connection: what waits beyond the limit waits in the kernel.
+async fn next(socket: &TcpListener, count: &AtomicUsize, limit: usize) -> io::Result<TcpStream> {
+    while count.load(Relaxed) >= limit {
+        tokio::time::sleep(PAUSE).await;
+    }
+    socket.accept().await.map(|(stream, _)| stream)
+}
+
+fn admit(stream: TcpStream, worker: &Rc<Worker>, place: Place) {
+    // Both fail only on a socket that its peer has closed already.
+    let (Ok(peer), Ok(())) = (stream.peer_addr(), stream.set_nodelay(true)) else { return };
+    let client = Rc::new(Client::new(Rc::clone(worker), peer.ip()));
+    // Nobody awaits it: its place is given back when it ends, and draining waits for all places.
+    tokio::task::spawn_local(async move {
+        connection(stream, client).await;
+        drop(place);
+    });
+}
+
+/// Errors of the one connection that was about to be accepted, not of the socket.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::WouldBlock
+    )
+}
+
+// === impl Place ===
+
+impl Place {
+    fn take(worker: &Rc<Worker>, count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Relaxed);
+        worker.opened();
+        Self { worker: Rc::clone(worker), count: Arc::clone(count) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Relaxed);
+        self.worker.closed();
+    }
+}

@@ -1,0 +1,192 @@
+//! One attempt to get the head of an answer from an arm.
+//!
+//! Within an attempt a request may meet several connections, but it is sent on one only: a connection that died at
+//! rest gives it back untouched, and so does an endpoint that refuses to connect. Whatever was sent, even in part, is
+//! never sent again here.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::answer::{Body, Passage};
+use super::connection::Client;
+use super::deadlines::{Expiry, Phase};
+use super::error::Error;
+use super::flight::Flight;
+use super::head::Marks;
+use super::headers::prepare_answer;
+use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
+use super::upload::Upload;
+use super::upstream::{Sent, Upstream};
+use crate::config::UpstreamSettings;
+use crate::counters::FailureKind;
+
+/// What all attempts of one request share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Journey<'a> {
+    pub(super) client: &'a Rc<Client>,
+    pub(super) settings: &'a UpstreamSettings,
+}
+
+/// An answer whose head has come.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) answer: Response<Incoming>,
+    pub(super) upstream: Box<Upstream>,
+    marks: Marks,
+}
+
+impl Journey<'_> {
+    /// Sends the request in `slot` to an endpoint of `arm`, at `now_us`. If it is still there after a failure, nothing of
+    /// it was sent.
+    pub(super) async fn attempt(
+        &self,
+        arm: &LocalArm,
+        when_ejected: WhenEjected,
+        slot: &mut Option<Request<Upload>>,
+        mut now_us: u64,
+    ) -> Result<Arrival, Error> {
+        let mut retries = self.settings.retries;
+        let mut avoid = None;
+        loop {
+            let Some(endpoint) = arm.pick(now_us, when_ejected, avoid) else {
+                return Err(Error::Upstream(FailureKind::NoEndpoint));
+            };
+            let upstream = match endpoint.take_idle() {
+                Some(upstream) => Ok(upstream),
+                None => Box::pin(self.connect(endpoint)).await,
+            };
+            let error = match upstream {
+                Ok(upstream) => {
+                    let reused = upstream.reused;
+                    match self.exchange(upstream, slot, now_us).await {
+                        // It had died at rest: this was no attempt yet.
+                        Err(_) if reused && slot.is_some() => continue,
+                        Err(error) => error,
+                        arrived => return arrived,
+                    }
+                }
+                Err(error) => error,
+            };
+            let may_retry = slot.as_ref().is_some_and(|request| request.method().is_idempotent());
+            if retries == 0 || arm.len() < 2 || !may_retry {
+                return Err(error);
+            }
+            retries -= 1;
+            avoid = Some(endpoint.endpoint.id);
+            now_us = self.client.now_us();
+        }
+    }
+
+    /// A new connection. Off the usual way: boxed by the caller, and with a clock of its own.
+    async fn connect(&self, endpoint: &Rc<LocalEndpoint>) -> Result<Box<Upstream>, Error> {
+        let Some(address) = endpoint.endpoint.resolved.load().as_deref().copied() else {
+            return Err(Error::Upstream(FailureKind::Connect));
+        };
+        self.arm(self.client.now_us(), Duration::from(self.settings.connect_timeout));
+        let mut connecting = std::pin::pin!(Upstream::connect(address, endpoint));
+        let connected = std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
+            Poll::Ready(connected) => Poll::Ready(connected.map_err(|_| FailureKind::Connect)),
+            Poll::Pending if self.client.slot.take_expired().is_some() => Poll::Ready(Err(FailureKind::ConnectTimeout)),
+            Poll::Pending => Poll::Pending,
+        });
+        let connected = connected.await;
+        match &connected {
+            Ok(_) => endpoint.endpoint.connected(),
+            Err(_) => endpoint.endpoint.connect_failed(self.client.now_us()),
+        }
+        connected.map_err(Error::Upstream)
+    }
+
+    /// Sends the request on a connection and waits for the head of the answer.
+    async fn exchange(
+        &self,
+        mut upstream: Box<Upstream>,
+        slot: &mut Option<Request<Upload>>,
+        now_us: u64,
+    ) -> Result<Arrival, Error> {
+        let times = &self.client.slot;
+        let has_body = slot.as_ref().is_some_and(|request| !request.body().is_empty());
+        times.enter(if has_body { Phase::Uploading } else { Phase::Waiting });
+        self.arm(now_us, Duration::from(self.settings.request_timeout));
+        upstream.set_lines(&self.client.lines.borrow());
+        match upstream.send(slot, &times.gate, || times.take_expired()).await {
+            Sent::Answered(answer) => Arrival::new(answer, upstream),
+            Sent::Failed(error) => Err(reason(error)),
+            Sent::Stopped(Expiry::Deadline) => Err(Error::Upstream(FailureKind::Timeout)),
+            Sent::Stopped(Expiry::Quiet) => Err(Error::UploadStalled),
+        }
+    }
+
+    #[inline]
+    fn arm(&self, now_us: u64, timeout: Duration) {
+        self.client.worker.deadlines.arm(&self.client.slot, now_us.saturating_add(timeout.as_micros() as u64));
+    }
+}
+
+/// Why a connection failed under a request.
+#[cold]
+fn reason(error: Option<hyper::Error>) -> Error {
+    match error {
+        // hyper calls the body that we give it the user's; ours is the client's.
+        Some(error) if error.is_user() || error.is_body_write_aborted() => Error::UploadBroken,
+        Some(error) if error.is_parse() => Error::Upstream(FailureKind::Protocol),
+        _ => Error::Upstream(FailureKind::Reset),
+    }
+}
+
+// === impl Arrival ===
+
+impl Arrival {
+    #[inline]
+    fn new(mut answer: Response<Incoming>, upstream: Box<Upstream>) -> Result<Self, Error> {
+        let marks = Marks::of(answer.headers());
+        // Two framings, or a protocol that nobody asked for: what follows could be read in two ways.
+        let is_ambiguous = marks.has(Marks::TRANSFER_ENCODING) && marks.has(Marks::CONTENT_LENGTH);
+        if is_ambiguous || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Error::Upstream(FailureKind::Protocol));
+        }
+        *answer.version_mut() = http::Version::HTTP_11;
+        prepare_answer(answer.headers_mut(), marks);
+        Ok(Self { answer, upstream, marks })
+    }
+
+    pub(super) fn is_failure(&self) -> bool {
+        self.answer.status().as_u16() >= 500
+    }
+
+    /// Passes the answer on to the client.
+    #[inline]
+    pub(super) fn pass(self, client: &Rc<Client>, mut flight: Option<Flight>) -> Response<Body> {
+        let Self { answer, upstream, marks } = self;
+        if let Some(flight) = &mut flight {
+            flight.answering(answer.status().as_u16());
+        }
+        let is_event_stream = marks.has(Marks::EVENT_STREAM);
+        answer.map(|body| Body::Passed(Passage::new(client, body, upstream, flight, is_event_stream)))
+    }
+
+    /// Gets rid of an answer that nobody shall see. What has arrived with its head is read, so that the connection can
+    /// be used again; more is not waited for.
+    pub(super) fn discard(mut self, client: &Client, now_us: u64) -> http::HeaderMap {
+        let gate = &client.slot.gate;
+        let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut ended = http_body::Body::is_end_stream(self.answer.body());
+        while !ended {
+            match gate.pass(|_| http_body::Body::poll_frame(Pin::new(self.answer.body_mut()), &mut noop)) {
+                Poll::Ready(Some(Ok(_))) => ended = http_body::Body::is_end_stream(self.answer.body()),
+                Poll::Ready(None) => ended = true,
+                Poll::Ready(Some(Err(_))) | Poll::Pending => break,
+            }
+        }
+        if ended {
+            self.upstream.release(gate, now_us);
+        }
+        std::mem::take(self.answer.headers_mut())
+    }
+}

@@ -1,0 +1,285 @@
+//! All time limits of one worker's connections, kept without a timer for each.
+//!
+//! A connection has a slot. Arming a limit writes a number into it; one task per worker looks through the slots once a
+//! second, or earlier if a nearer deadline is set, marks what has expired and wakes its task. So a request that is
+//! answered in time costs two stores. Limits on quiet (bodies, idle connections) are exact to one period of the sweep.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::gate::Gate;
+use super::workers::Limits;
+
+/// What a connection is doing, which decides how long it may be quiet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Between requests.
+    Idle,
+    /// Part of a request's head has come.
+    Head,
+    /// A request is with the upstream, its body (if any) has been sent.
+    Waiting,
+    /// A request's body is on its way to the upstream.
+    Uploading,
+    /// An answer is on its way to the client.
+    Answering,
+    /// An answer that may be quiet for as long as it likes: server-sent events.
+    Streaming,
+}
+
+/// Which limit was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// The armed deadline.
+    Deadline,
+    /// Nothing moved for too long.
+    Quiet,
+}
+
+/// The time limits of one downstream connection.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) gate: Gate,
+    phase: Cell<Phase>,
+    /// Count changes of phase and whatever else moves; the sweep compares.
+    turns: Cell<u32>,
+    progress: Cell<u32>,
+    seen: Cell<(u32, u32)>,
+    quiet_since_us: Cell<u64>,
+    swept_us: Cell<u64>,
+    deadline_us: Cell<u64>,
+    expired: Cell<Option<Expiry>>,
+}
+
+/// The slots of one worker, and when to look at them next.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    slots: RefCell<Vec<Rc<Slot>>>,
+    next_us: Cell<u64>,
+    sooner: Notify,
+}
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+// === impl Slot ===
+
+impl Slot {
+    fn new(now_us: u64) -> Self {
+        Self {
+            gate: Gate::new(),
+            phase: Cell::new(Phase::Head),
+            turns: Cell::new(0),
+            progress: Cell::new(0),
+            seen: Cell::new((0, 0)),
+            quiet_since_us: Cell::new(now_us),
+            swept_us: Cell::new(now_us),
+            deadline_us: Cell::new(NEVER),
+            expired: Cell::new(None),
+        }
+    }
+
+    /// Bytes moved.
+    #[inline]
+    pub(super) fn progressed(&self) {
+        self.progress.set(self.progress.get().wrapping_add(1));
+    }
+
+    /// Bytes came from the client. The first after an answer begin a head.
+    #[inline]
+    pub(super) fn received(&self) {
+        self.progressed();
+        if self.phase.get() == Phase::Idle {
+            self.phase.set(Phase::Head);
+            self.turn();
+        }
+    }
+
+    #[inline]
+    fn turn(&self) {
+        self.turns.set(self.turns.get().wrapping_add(1));
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// The phase changes, which is a movement; a limit that expired in the former phase is void.
+    #[inline]
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.deadline_us.set(NEVER);
+        self.expired.set(None);
+        self.turn();
+    }
+
+    /// The request's body is through: from now on the upstream is waited for, under the deadline that was set.
+    pub(super) fn uploaded(&self) {
+        self.phase.set(Phase::Waiting);
+    }
+
+    /// The limit that was passed, once.
+    #[inline]
+    pub(super) fn take_expired(&self) -> Option<Expiry> {
+        self.expired.take()
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.expired.get().is_some()
+    }
+
+    fn expire(&self, expiry: Expiry) {
+        self.deadline_us.set(NEVER);
+        self.expired.set(Some(expiry));
+        self.gate.wake();
+    }
+
+    /// How long this slot may still be quiet, if that is limited.
+    fn quiet_limit(&self, limits: &Limits) -> Option<Duration> {
+        match self.phase.get() {
+            Phase::Idle => Some(limits.idle_timeout),
+            Phase::Head => Some(limits.header_timeout),
+            Phase::Uploading | Phase::Answering => Some(limits.body_idle_timeout),
+            Phase::Waiting | Phase::Streaming => None,
+        }
+    }
+
+    /// Expires what is due; tells when this slot has to be looked at again.
+    fn sweep(&self, limits: &Limits, now_us: u64) -> u64 {
+        let counted = (self.turns.get(), self.progress.get());
+        let seen = self.seen.replace(counted);
+        // A head has to be complete in time, however steadily it drips; all else may go on as long as it moves.
+        let restarts = if self.phase.get() == Phase::Head { counted.0 != seen.0 } else { counted != seen };
+        if restarts {
+            self.quiet_since_us.set(now_us);
+        }
+        let since_sweep = now_us.saturating_sub(self.swept_us.replace(now_us));
+        if self.phase.get() == Phase::Uploading {
+            // The upstream is not to blame for the time an upload takes: its deadline stands still meanwhile.
+            self.deadline_us.set(self.deadline_us.get().saturating_add(since_sweep));
+        }
+        if self.deadline_us.get() <= now_us {
+            self.expire(Expiry::Deadline);
+            return NEVER;
+        }
+        let limit = self.quiet_limit(limits).map_or(NEVER, |limit| limit.as_micros() as u64);
+        if now_us.saturating_sub(self.quiet_since_us.get()) >= limit {
+            self.quiet_since_us.set(now_us);
+            self.expire(Expiry::Quiet);
+        }
+        self.deadline_us.get()
+    }
+}
+
+// === impl Deadlines ===
+
+impl Deadlines {
+    pub(super) fn new() -> Self {
+        Self { slots: RefCell::default(), next_us: Cell::new(0), sooner: Notify::new() }
+    }
+
+    /// A slot for a new connection, which has yet to send a head.
+    pub(super) fn register(&self, now_us: u64) -> Rc<Slot> {
+        let slot = Rc::new(Slot::new(now_us));
+        self.slots.borrow_mut().push(Rc::clone(&slot));
+        slot
+    }
+
+    /// Sets the one deadline of a slot; a change of phase takes it back.
+    #[inline]
+    pub(super) fn arm(&self, slot: &Slot, deadline_us: u64) {
+        slot.deadline_us.set(deadline_us);
+        if deadline_us < self.next_us.get() {
+            self.next_us.set(deadline_us);
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Wakes every connection, so that it looks at what has changed for all.
+    pub(super) fn wake_all(&self) {
+        self.slots.borrow().iter().for_each(|slot| slot.gate.wake());
+    }
+
+    /// Looks through all slots once. A slot that only this list holds belongs to a closed connection.
+    pub(super) fn sweep(&self, limits: &Limits, now_us: u64) {
+        let mut next_us = now_us.saturating_add(limits.sweep_period().as_micros() as u64);
+        let mut slots = self.slots.borrow_mut();
+        slots.retain(|slot| Rc::strong_count(slot) > 1);
+        for slot in slots.iter() {
+            next_us = next_us.min(slot.sweep(limits, now_us));
+        }
+        self.next_us.set(next_us);
+    }
+
+    /// Waits until the next sweep is due.
+    pub(super) async fn due(&self, now_us: impl Fn() -> u64) {
+        loop {
+            let wait = Duration::from_micros(self.next_us.get().saturating_sub(now_us()));
+            if wait.is_zero() || tokio::time::timeout(wait, self.sooner.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn swept(slot: &Slot, seconds: std::ops::RangeInclusive<u64>, each: impl Fn()) -> Option<u64> {
+        seconds.into_iter().find(|second| {
+            each();
+            slot.sweep(&Limits::default(), second * SECOND);
+            slot.take_expired().is_some()
+        })
+    }
+
+    #[test]
+    fn a_head_that_drips_is_cut_at_its_deadline() {
+        let slot = Slot::new(0);
+        assert_eq!(swept(&slot, 1..=100, || slot.received()), Some(10));
+    }
+
+    #[test]
+    fn a_body_may_take_long_as_long_as_it_moves() {
+        let slot = Slot::new(0);
+        slot.enter(Phase::Uploading);
+        assert_eq!(swept(&slot, 1..=100, || slot.progressed()), None);
+        assert_eq!(swept(&slot, 101..=200, || ()), Some(130));
+    }
+
+    #[test]
+    fn an_idle_connection_is_kept_for_75_seconds_and_an_event_stream_for_ever() {
+        let slot = Slot::new(0);
+        slot.enter(Phase::Idle);
+        assert_eq!(swept(&slot, 1..=100, || ()), Some(76));
+        slot.enter(Phase::Streaming);
+        assert_eq!(swept(&slot, 1..=100_000, || ()), None);
+    }
+
+    #[test]
+    fn a_deadline_expires_once_and_a_change_of_phase_takes_it_back() {
+        let deadlines = Deadlines::new();
+        let slot = deadlines.register(0);
+        deadlines.arm(&slot, 2 * SECOND);
+        slot.enter(Phase::Answering);
+        assert_eq!(swept(&slot, 1..=5, || ()), None);
+        deadlines.arm(&slot, 7 * SECOND);
+        assert_eq!(swept(&slot, 6..=20, || ()), Some(7));
+        assert_eq!(swept(&slot, 8..=20, || ()), None);
+    }
+
+    #[test]
+    fn slots_of_closed_connections_are_forgotten() {
+        let deadlines = Deadlines::new();
+        drop(deadlines.register(0));
+        let _open = deadlines.register(0);
+        deadlines.sweep(&Limits::default(), 0);
+        assert_eq!(deadlines.slots.borrow().len(), 1);
+    }
+}

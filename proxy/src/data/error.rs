@@ -1,0 +1,138 @@
+//! Every failure of a request, and the one place where it becomes an answer.
+//!
+//! What the client is told is short and says nothing of the inside; what happened is in the counters.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::answer::Body;
+use super::reject::Rejection;
+use crate::counters::FailureKind;
+
+/// Why a request got no answer from an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Error {
+    /// Refused before an arm was chosen.
+    Refused(Rejection),
+    /// The request's body stopped coming.
+    UploadStalled,
+    /// The request's body was broken off or wrongly framed.
+    UploadBroken,
+    /// The attempt failed at the upstream.
+    Upstream(FailureKind),
+}
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Client,
+    Proxy,
+    Upstream,
+}
+
+// === impl Error ===
+
+impl Error {
+    /// Whose fault it is: the client's never counts against an arm.
+    pub(super) fn source(self) -> Source {
+        match self {
+            Self::Refused(Rejection::NoRoute) | Self::Upstream(FailureKind::NoEndpoint) => Source::Proxy,
+            Self::Refused(_) | Self::UploadStalled | Self::UploadBroken => Source::Client,
+            Self::Upstream(_) => Source::Upstream,
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Refused(reason) => match reason {
+                Rejection::Malformed | Rejection::Host | Rejection::Connection => StatusCode::BAD_REQUEST,
+                Rejection::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Rejection::TargetTooLong => StatusCode::URI_TOO_LONG,
+                Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
+                Rejection::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+                Rejection::NoRoute => StatusCode::NOT_FOUND,
+                Rejection::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            },
+            Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::UploadBroken => StatusCode::BAD_REQUEST,
+            Self::Upstream(kind) => match kind {
+                FailureKind::Timeout | FailureKind::ConnectTimeout => StatusCode::GATEWAY_TIMEOUT,
+                FailureKind::NoEndpoint => StatusCode::SERVICE_UNAVAILABLE,
+                FailureKind::Status
+                | FailureKind::Connect
+                | FailureKind::Reset
+                | FailureKind::Truncated
+                | FailureKind::Protocol => StatusCode::BAD_GATEWAY,
+            },
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Refused(reason) => match reason {
+                Rejection::Malformed => "malformed request\n",
+                Rejection::HeadTooLarge => "request head too large\n",
+                Rejection::TargetTooLong => "request target too long\n",
+                Rejection::Method => "method not allowed\n",
+                Rejection::Host => "missing or invalid Host\n",
+                Rejection::TransferCoding => "unknown transfer coding\n",
+                Rejection::Connection => "Connection names a protected field\n",
+                Rejection::NoRoute => "no route\n",
+                Rejection::HeadTimeout => "request head timed out\n",
+            },
+            Self::UploadStalled => "request body stalled\n",
+            Self::UploadBroken => "malformed request body\n",
+            Self::Upstream(kind) => match kind {
+                FailureKind::Timeout | FailureKind::ConnectTimeout => "upstream timed out\n",
+                FailureKind::NoEndpoint => "no upstream available\n",
+                FailureKind::Status
+                | FailureKind::Connect
+                | FailureKind::Reset
+                | FailureKind::Truncated
+                | FailureKind::Protocol => "upstream failed\n",
+            },
+        }
+    }
+
+    /// The answer to the client. Whose request we could not trust gets no second one on the same connection.
+    #[cold]
+    pub(super) fn into_answer(self) -> Response<Body> {
+        let text = self.text();
+        let mut answer = Response::new(Body::Text(Some(Bytes::from_static(text.as_bytes()))));
+        *answer.status_mut() = self.status();
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if self.source() == Source::Client {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self == Self::Refused(Rejection::Method) {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_the_upstream_keep_the_connection_and_faults_of_the_client_close_it() {
+        for (error, status, closes) in [
+            (Error::Upstream(FailureKind::Connect), 502, false),
+            (Error::Upstream(FailureKind::Protocol), 502, false),
+            (Error::Upstream(FailureKind::Timeout), 504, false),
+            (Error::Upstream(FailureKind::ConnectTimeout), 504, false),
+            (Error::Upstream(FailureKind::NoEndpoint), 503, false),
+            (Error::Refused(Rejection::NoRoute), 404, false),
+            (Error::Refused(Rejection::Host), 400, true),
+            (Error::Refused(Rejection::Method), 405, true),
+            (Error::Refused(Rejection::TargetTooLong), 414, true),
+            (Error::UploadStalled, 408, true),
+        ] {
+            let answer = error.into_answer();
+            assert_eq!(answer.status(), status, "{error:?}");
+            assert_eq!(answer.headers().contains_key(header::CONNECTION), closes, "{error:?}");
+        }
+    }
+}

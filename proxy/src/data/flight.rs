@@ -1,0 +1,93 @@
+//! A request in flight, as far as it is counted: from the choice of its arm to its outcome, on every way out.
+//!
+//! Dropped without an outcome means that the client is gone: hyper drops what serves a closed connection.
+
+use std::rc::Rc;
+
+use sluice_engine::evidence::Arm;
+
+use super::connection::Client;
+use super::local::LocalRollout;
+use super::record::{Outcome, Reason, Trial, user_saw_failure};
+use crate::counters::FailureKind;
+
+/// A first attempt that is under way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    client: Rc<Client>,
+    rollout: Rc<LocalRollout>,
+    trial: Option<Trial>,
+    /// Status of the head that was passed on.
+    status: Option<u16>,
+}
+
+// === impl Flight ===
+
+impl Flight {
+    pub(super) fn begin(
+        client: &Rc<Client>,
+        rollout: &Rc<LocalRollout>,
+        arm: Arm,
+        reason: Reason,
+        now_us: u64,
+    ) -> Self {
+        let trial = Trial::begin(&rollout.shard, &rollout.view, arm, reason, now_us);
+        Self { client: Rc::clone(client), rollout: Rc::clone(rollout), trial: Some(trial), status: None }
+    }
+
+    /// The head of the answer is passed on.
+    #[inline]
+    pub(super) fn answering(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    /// The head of an endless answer is passed on.
+    pub(super) fn streaming(&mut self, now_us: u64) {
+        if let Some(trial) = &mut self.trial {
+            trial.head_passed(&self.rollout.shard, &self.rollout.view, now_us);
+        }
+    }
+
+    /// The answer has reached its last byte.
+    #[inline]
+    pub(super) fn answered(&mut self, now_us: u64) {
+        if let Some(status) = self.status {
+            let failed_arm = self.trial.as_ref().map(Trial::arm).filter(|_| status >= 500);
+            self.end(Outcome::Answered { status }, now_us);
+            if let Some(arm) = failed_arm {
+                user_saw_failure(&self.rollout.shard, arm);
+            }
+        }
+    }
+
+    /// The attempt failed, and the user sees it.
+    pub(super) fn failed(&mut self, kind: FailureKind, now_us: u64) {
+        if let Some(arm) = self.hidden_failure(kind, self.status, now_us) {
+            user_saw_failure(&self.rollout.shard, arm);
+        }
+    }
+
+    /// The attempt failed, and the user does not see it yet.
+    pub(super) fn hidden_failure(&mut self, kind: FailureKind, status: Option<u16>, now_us: u64) -> Option<Arm> {
+        let arm = self.trial.as_ref().map(Trial::arm);
+        self.end(Outcome::Failed { kind, status }, now_us);
+        arm
+    }
+
+    #[inline]
+    fn end(&mut self, outcome: Outcome, now_us: u64) {
+        if let Some(trial) = self.trial.take() {
+            trial.end(&self.rollout.shard, &self.rollout.view, now_us, outcome);
+        }
+    }
+}
+
+impl Drop for Flight {
+    #[inline]
+    fn drop(&mut self) {
+        if self.trial.is_some() {
+            let now_us = self.client.now_us();
+            self.end(Outcome::ClientGone { status: self.status }, now_us);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The way of one request: check, route, choose, forward; every failure becomes an answer here.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use http::header::{HeaderValue, SET_COOKIE};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use sluice_engine::evidence::Arm;
+
+use super::answer::Body;
+use super::attempt::Journey;
+use super::choose::{Asked, Choice, UserId, choose};
+use super::connection::Client;
+use super::deadlines::Phase;
+use super::error::Error;
+use super::flight::Flight;
+use super::head;
+use super::headers::prepare_request;
+use super::local::{Local, LocalRollout};
+use super::pool::{LocalArm, WhenEjected};
+use super::record::Reason;
+use super::reject::Rejection;
+use super::shield::{self, Kept};
+use super::upload::Upload;
+use crate::config::Sticky;
+use crate::snapshot::{Target, is_trusted};
+
+/// A request that is ready to be sent: nothing is left to decide but what becomes of it.
+struct Departure {
+    request: Request<Upload>,
+    start_us: u64,
+    local: Rc<Local>,
+    target: Bound,
+}
+
+/// Where a request is bound for.
+pub(super) enum Bound {
+    Plain(Rc<LocalArm>),
+    Rollout(Rc<LocalRollout>, Choice),
+}
+
+/// Answers one request of a client, whatever happens. All that needs no waiting is done before the future is made.
+#[inline]
+pub(super) fn handle(
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> {
+    let start_us = client.now_us();
+    client.slot.enter(Phase::Waiting);
+    let departure = depart(&client, request, start_us);
+    async move {
+        let answer = match departure {
+            Ok(departure) => travel(&client, departure).await,
+            Err(error) => Err(error),
+        };
+        Ok(answer.unwrap_or_else(|error| refuse(&client, error)))
+    }
+}
+
+#[cold]
+fn refuse(client: &Client, error: Error) -> Response<Body> {
+    if let Error::Refused(reason) = error {
+        client.worker.rejections.count(reason);
+    }
+    client.slot.enter(Phase::Idle);
+    error.into_answer()
+}
+
+#[inline]
+fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) -> Result<Departure, Error> {
+    let (local, target) = decide(client, &mut request, start_us)?;
+    Ok(Departure { request: into_upstream(request, client), start_us, local, target })
+}
+
+/// All decisions about a request, and its head as the upstream gets it. From here to the sending nothing of ours locks,
+/// allocates or formats.
+#[inline]
+pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<(Rc<Local>, Bound), Error> {
+    let marks = head::check(request, &client.worker.limits)?;
+    let local = client.worker.local();
+    let target = route(&local, request)?;
+    let trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
+    prepare_request(request.headers_mut(), marks, client, trusted)?;
+    let no_route = Error::Refused(Rejection::NoRoute);
+    let bound = match target {
+        Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
+        Target::Rollout(index) => {
+            let rollout = local.rollouts.get(index).ok_or(no_route)?;
+            let choice = choose_arm(client, rollout, request, start_us);
+            Bound::Rollout(Rc::clone(rollout), choice)
+        }
+    };
+    Ok((local, bound))
+}
+
+async fn travel(client: &Rc<Client>, departure: Departure) -> Result<Response<Body>, Error> {
+    let Departure { request, start_us, local, target } = departure;
+    let journey = Journey { client, settings: &local.snapshot.upstream };
+    let mut slot = Some(request);
+    match target {
+        Bound::Plain(arm) => {
+            let arrived = Box::pin(journey.attempt(&arm, WhenEjected::Try, &mut slot, start_us)).await;
+            arrived.map(|arrival| arrival.pass(client, None))
+        }
+        Bound::Rollout(rollout, choice) => {
+            let answer = forward(&journey, &rollout, choice, &mut slot, start_us).await?;
+            Ok(match choice.new_user {
+                Some(user) => with_cookie(answer, &rollout, user),
+                None => answer,
+            })
+        }
+    }
+}
+
+#[inline]
+fn route<B>(local: &Local, request: &Request<B>) -> Result<Target, Error> {
+    let host = head::host(request.headers()).ok_or(Error::Refused(Rejection::Host))?;
+    local.snapshot.routes.find(host, request.uri().path()).ok_or(Error::Refused(Rejection::NoRoute))
+}
+
+#[inline]
+fn choose_arm<B>(client: &Client, rollout: &LocalRollout, request: &Request<B>, start_us: u64) -> Choice {
+    let headers = request.headers();
+    let has_preview = rollout.view.routing.settings.preview_host.is_some();
+    let host = has_preview.then(|| head::host(headers)).flatten().unwrap_or_default();
+    let asked = Asked { headers, host, query: request.uri().query(), peer: client.peer };
+    let mut choice = choose(&rollout.view, &asked, start_us, &mut rollout.state.chance.borrow_mut());
+    // Who asked for the canary itself gets stable where there is none; that is nobody's failure.
+    let asked_in_vain = choice.reason == Reason::Directed
+        && choice.arm == Arm::Canary
+        && rollout.arm(Arm::Canary).pick(start_us, WhenEjected::Refuse, None).is_none();
+    if asked_in_vain {
+        choice.arm = Arm::Stable;
+    }
+    choice
+}
+
+/// The request as the upstream gets it: HTTP/1.1, no upgrade.
+#[inline]
+fn into_upstream(request: Request<Incoming>, client: &Client) -> Request<Upload> {
+    let (mut parts, body) = request.into_parts();
+    parts.version = http::Version::HTTP_11;
+    parts.extensions.clear();
+    Request::from_parts(parts, Upload::new(body, &client.slot))
+}
+
+/// Forwards to the chosen arm, and what the canary fails perhaps to stable.
+async fn forward(
+    journey: &Journey<'_>,
+    rollout: &Rc<LocalRollout>,
+    choice: Choice,
+    slot: &mut Option<Request<Upload>>,
+    start_us: u64,
+) -> Result<Response<Body>, Error> {
+    let client = journey.client;
+    let flight = Flight::begin(client, rollout, choice.arm, choice.reason, start_us);
+    let mut when_ejected = WhenEjected::Refuse;
+    if choice.arm == Arm::Stable {
+        rollout.state.budget.deposit();
+        when_ejected = WhenEjected::Try;
+    }
+    let kept = slot.as_ref().and_then(|request| Kept::of(client, rollout, choice, request));
+    match journey.attempt(rollout.arm(choice.arm), when_ejected, slot, start_us).await {
+        Ok(arrival) if kept.is_none() || !arrival.is_failure() => {
+            if let Some(kept) = kept {
+                kept.give_back(client);
+            }
+            Ok(arrival.pass(client, Some(flight)))
+        }
+        Err(error) if choice.arm == Arm::Stable => shield::pass_on(client, flight, Err(error), client.now_us()),
+        // Boxed: it is rare, and would double the size of every request's future.
+        failed => Box::pin(shield::second_attempt(journey, rollout, flight, kept, slot, failed)).await,
+    }
+}
+
+#[cold]
+fn with_cookie(mut answer: Response<Body>, rollout: &LocalRollout, user: UserId) -> Response<Body> {
+    if let Some(Sticky::Cookie { name, ttl }) = &rollout.view.routing.settings.sticky {
+        let seconds = ttl.get() / 1_000;
+        let cookie = format!("{name}={}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax", user.as_str());
+        if let Ok(cookie) = HeaderValue::try_from(cookie) {
+            answer.headers_mut().append(SET_COOKIE, cookie);
+        }
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_future_of_a_request_stays_small() {
+        fn size_of<F>(_: impl FnOnce(Rc<Client>, Request<Incoming>) -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        // Every byte is copied into hyper's place for it, once per request.
+        let size = size_of(handle);
+        assert!(size <= 2_048, "{size} bytes");
+    }
+}

@@ -1,0 +1,196 @@
+//! The head of a request or an answer: one look at all fields, and the checks that need no more.
+//!
+//! Looking for a field that is not there costs as much as finding it. So the fields are walked through once, those that
+//! need work are marked, and only what is marked is touched later. Checks here refuse what would be read in two ways;
+//! they refuse nothing that is merely unusual.
+
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+
+use super::error::Error;
+use super::reject::Rejection;
+use super::workers::Limits;
+
+/// Fields of a head that need work, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(u16);
+
+impl Marks {
+    pub(super) const CONNECTION: Self = Self(1);
+    pub(super) const TRANSFER_ENCODING: Self = Self(1 << 1);
+    pub(super) const CONTENT_LENGTH: Self = Self(1 << 2);
+    /// Fields for one hop that go without further questions: `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade`,
+    /// `Proxy-Authenticate`, `Proxy-Authorization`.
+    pub(super) const ONE_HOP: Self = Self(1 << 3);
+    pub(super) const HOST: Self = Self(1 << 4);
+    pub(super) const SECOND_HOST: Self = Self(1 << 5);
+    /// `Forwarded`, `X-Forwarded-*`, `X-Real-IP`.
+    pub(super) const FORWARDED: Self = Self(1 << 6);
+    pub(super) const REQUEST_ID: Self = Self(1 << 7);
+    /// `Content-Type: text/event-stream`.
+    pub(super) const EVENT_STREAM: Self = Self(1 << 8);
+
+    #[inline]
+    pub(super) fn has(self, marks: Self) -> bool {
+        self.0 & marks.0 != 0
+    }
+
+    #[inline]
+    fn add(&mut self, marks: Self) {
+        self.0 |= marks.0;
+    }
+
+    /// Walks through a head once.
+    #[inline]
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut marks = Self::default();
+        for (name, value) in headers {
+            marks.see(name, value);
+        }
+        marks
+    }
+
+    #[inline]
+    fn see(&mut self, name: &HeaderName, value: &HeaderValue) {
+        let mark = match *name {
+            header::HOST if self.has(Self::HOST) => Self::SECOND_HOST,
+            header::HOST => Self::HOST,
+            header::CONNECTION => Self::CONNECTION,
+            header::TRANSFER_ENCODING => Self::TRANSFER_ENCODING,
+            header::CONTENT_LENGTH => Self::CONTENT_LENGTH,
+            header::TE | header::UPGRADE | header::PROXY_AUTHENTICATE | header::PROXY_AUTHORIZATION => Self::ONE_HOP,
+            header::FORWARDED => Self::FORWARDED,
+            header::CONTENT_TYPE if is_event_stream(value) => Self::EVENT_STREAM,
+            _ => match name.as_str() {
+                "keep-alive" | "proxy-connection" => Self::ONE_HOP,
+                "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-real-ip" => Self::FORWARDED,
+                "x-request-id" => Self::REQUEST_ID,
+                _ => return,
+            },
+        };
+        self.add(mark);
+    }
+}
+
+fn is_event_stream(value: &HeaderValue) -> bool {
+    const NAME: &[u8] = b"text/event-stream";
+    value.as_bytes().get(..NAME.len()).is_some_and(|start| start.eq_ignore_ascii_case(NAME))
+}
+
+/// Checks a request's head and puts it into the form in which it is routed and forwarded: origin form, one `Host`.
+#[inline]
+pub(super) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<Marks, Error> {
+    let refused = |reason| Err(Error::Refused(reason));
+    if *request.method() == Method::CONNECT || *request.method() == Method::TRACE {
+        return refused(Rejection::Method);
+    }
+    let mut marks = Marks::of(request.headers());
+    if request.uri().authority().is_some() {
+        into_origin_form(request)?;
+        marks.add(Marks::HOST);
+    }
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > limits.target) {
+        return refused(Rejection::TargetTooLong);
+    }
+    if marks.has(Marks::SECOND_HOST) {
+        return refused(Rejection::Host);
+    }
+    if !marks.has(Marks::HOST) {
+        if request.version() != Version::HTTP_10 {
+            return refused(Rejection::Host);
+        }
+        // HTTP/1.0 knows no Host; towards the upstream we speak 1.1, which needs one, if only an empty one.
+        request.headers_mut().insert(header::HOST, HeaderValue::from_static(""));
+    }
+    if marks.has(Marks::TRANSFER_ENCODING) && !is_plain_chunked(request.headers()) {
+        return refused(Rejection::TransferCoding);
+    }
+    Ok(marks)
+}
+
+/// Absolute form: the host of the target wins over the field (RFC 9112 section 3.2.2).
+#[cold]
+fn into_origin_form<B>(request: &mut Request<B>) -> Result<(), Error> {
+    let refused = Error::Refused(Rejection::Host);
+    let authority = request.uri().authority().map(Authority::as_str).unwrap_or_default();
+    let host = HeaderValue::from_str(authority).map_err(|_| refused)?;
+    if authority.contains('@') {
+        return Err(refused);
+    }
+    let target = request.uri().path_and_query().cloned();
+    *request.uri_mut() = target.map_or_else(|| http::Uri::from_static("/"), http::Uri::from);
+    request.headers_mut().insert(header::HOST, host);
+    Ok(())
+}
+
+/// Exactly one `Transfer-Encoding` line with exactly `chunked`. Anything else is read differently by somebody.
+fn is_plain_chunked(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = lines.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    first && lines.next().is_none()
+}
+
+/// The host to route by, without port. `None` if the field is no host at all.
+#[inline]
+pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
+    let host = headers.get(header::HOST)?.as_bytes();
+    let is_host = host.iter().all(|&byte| HOST_BYTES[usize::from(byte)]);
+    std::str::from_utf8(host).ok().filter(|_| is_host).map(crate::snapshot::without_port)
+}
+
+/// Bytes of a host: visible ASCII but for what delimits something else.
+const HOST_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        table[byte as usize] = !matches!(byte, b',' | b'/' | b'@' | b'?' | b'#' | b'\\' | b'"' | b'<' | b'>');
+        byte += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn only_what_needs_work_is_marked() {
+        assert_eq!(
+            Marks::of(&headers(&[("accept", "*/*"), ("x-canary", "always"), ("content-type", "text/html")])),
+            Marks::default()
+        );
+        let marks = Marks::of(&headers(&[
+            ("host", "a"),
+            ("keep-alive", "1"),
+            ("content-type", "Text/Event-Stream; charset=utf-8"),
+        ]));
+        assert!(marks.has(Marks::HOST) && marks.has(Marks::ONE_HOP) && marks.has(Marks::EVENT_STREAM));
+        assert!(!marks.has(Marks::SECOND_HOST) && !marks.has(Marks::CONNECTION));
+        assert!(Marks::of(&headers(&[("host", "a"), ("host", "a")])).has(Marks::SECOND_HOST));
+    }
+
+    #[test]
+    fn only_one_line_of_chunked_is_a_transfer_coding() {
+        for (lines, plain) in [
+            (&[("transfer-encoding", "chunked")][..], true),
+            (&[("transfer-encoding", "Chunked")], true),
+            (&[("transfer-encoding", "gzip, chunked")], false),
+            (&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], false),
+        ] {
+            assert_eq!(is_plain_chunked(&headers(lines)), plain, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_routed_by_without_its_port_and_only_if_it_is_one() {
+        assert_eq!(host(&headers(&[("host", "shop.example:8080")])), Some("shop.example"));
+        assert_eq!(host(&headers(&[("host", "[::1]:80")])), Some("[::1]"));
+        for bad in ["a,b", "a/b", "user@a", "a b"] {
+            assert_eq!(host(&headers(&[("host", bad)])), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Fields that are for one hop go, lines that tell the upstream who asks come.
+//!
+//! What a client says about itself is replaced, unless the peer is a trusted proxy: then its word is kept and its own
+//! address appended. The lines are collected as bytes (`lines`) and never enter the header map.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::connection::Client;
+use super::error::Error;
+use super::head::Marks;
+use super::ids::is_sane;
+use super::reject::Rejection;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Prepares a request's fields for the upstream.
+#[inline]
+pub(super) fn prepare_request(
+    headers: &mut HeaderMap,
+    marks: Marks,
+    client: &Client,
+    is_trusted: bool,
+) -> Result<(), Error> {
+    if marks.has(Marks::CONNECTION) {
+        remove_named_by_connection(headers)?;
+    }
+    if marks.has(Marks::ONE_HOP) {
+        remove_one_hop(headers);
+    }
+    let mut lines = client.lines.borrow_mut();
+    lines.clear();
+    if is_trusted {
+        append_forwarded(headers, client, &mut lines);
+    } else {
+        if marks.has(Marks::FORWARDED) {
+            remove_forwarded(headers);
+        }
+        lines.extend_from_slice(&client.peer_lines);
+        forward_host(headers, &mut lines);
+    }
+    if marks.has(Marks::REQUEST_ID) && has_one_sane_id(headers) {
+        return Ok(());
+    }
+    if marks.has(Marks::REQUEST_ID) {
+        headers.remove(X_REQUEST_ID);
+    }
+    add_line(&mut lines, b"x-request-id: ", &client.worker.ids.next());
+    Ok(())
+}
+
+/// Prepares an answer's fields for the client. Its framing is hyper's business.
+#[inline]
+pub(super) fn prepare_answer(headers: &mut HeaderMap, marks: Marks) {
+    if marks.has(Marks::CONNECTION) {
+        // The upstream harms only itself by naming more than it should.
+        let _ = remove_named_by_connection(headers);
+    }
+    if marks.has(Marks::ONE_HOP) {
+        remove_one_hop(headers);
+    }
+    if marks.has(Marks::TRANSFER_ENCODING) {
+        headers.remove(header::TRANSFER_ENCODING);
+    }
+}
+
+#[inline]
+fn add_line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    lines.extend_from_slice(name);
+    lines.extend_from_slice(value);
+    lines.extend_from_slice(b"\r\n");
+}
+
+#[inline]
+fn forward_host(headers: &HeaderMap, lines: &mut Vec<u8>) {
+    if let Some(host) = headers.get(header::HOST) {
+        add_line(lines, b"x-forwarded-host: ", host.as_bytes());
+    }
+}
+
+#[cold]
+fn remove_forwarded(headers: &mut HeaderMap) {
+    for name in [header::FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_REAL_IP] {
+        headers.remove(name);
+    }
+}
+
+/// The trusted proxy's list with its own address at the end, as one line: many readers look at the first line only.
+/// What else it says stays; what it does not say is added.
+#[cold]
+fn append_forwarded(headers: &mut HeaderMap, client: &Client, lines: &mut Vec<u8>) {
+    lines.extend_from_slice(b"x-forwarded-for: ");
+    for list in headers.get_all(X_FORWARDED_FOR).iter().filter(|list| !list.is_empty()) {
+        lines.extend_from_slice(list.as_bytes());
+        lines.extend_from_slice(b", ");
+    }
+    add_line(lines, b"", client.peer_text.as_bytes());
+    headers.remove(X_FORWARDED_FOR);
+    if !headers.contains_key(X_REAL_IP) {
+        add_line(lines, b"x-real-ip: ", client.peer_text.as_bytes());
+    }
+    if !headers.contains_key(X_FORWARDED_PROTO) {
+        add_line(lines, b"x-forwarded-proto: ", b"http");
+    }
+    if !headers.contains_key(X_FORWARDED_HOST) {
+        forward_host(headers, lines);
+    }
+}
+
+#[cold]
+fn remove_one_hop(headers: &mut HeaderMap) {
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        header::TE,
+        header::UPGRADE,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Removes `Connection` and what it names. A message that names what the other side relies on is refused.
+#[inline]
+fn remove_named_by_connection(headers: &mut HeaderMap) -> Result<(), Error> {
+    let mut lines = headers.get_all(header::CONNECTION).iter();
+    let is_plain = lines.next().is_some_and(|line| is_option(line.as_bytes())) && lines.next().is_none();
+    if is_plain {
+        headers.remove(header::CONNECTION);
+        return Ok(());
+    }
+    remove_all_named(headers)
+}
+
+#[cold]
+fn remove_all_named(headers: &mut HeaderMap) -> Result<(), Error> {
+    let mut result = Ok(());
+    if let header::Entry::Occupied(entry) = headers.entry(header::CONNECTION) {
+        let (_, lines) = entry.remove_entry_mult();
+        // Collected only if a line names something; `close` and `keep-alive` are all there is as a rule.
+        let named: Vec<HeaderName> = lines.flat_map(|line| named_by(&line)).collect();
+        for name in named {
+            if is_protected(&name) {
+                result = Err(Error::Refused(Rejection::Connection));
+            } else {
+                headers.remove(name);
+            }
+        }
+    }
+    result
+}
+
+fn named_by(line: &HeaderValue) -> Vec<HeaderName> {
+    let tokens = line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    tokens.filter(|token| !is_option(token)).filter_map(|token| HeaderName::from_bytes(token).ok()).collect()
+}
+
+/// An option that names no field.
+fn is_option(token: &[u8]) -> bool {
+    token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
+}
+
+/// Fields that routing, framing or the upstream's trust rest on.
+fn is_protected(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        header::HOST
+            | header::AUTHORIZATION
+            | header::COOKIE
+            | header::CONTENT_LENGTH
+            | header::TRANSFER_ENCODING
+            | header::FORWARDED
+    ) || name.as_str().starts_with("x-forwarded-")
+        || matches!(name.as_str(), "x-real-ip" | "x-request-id" | "x-canary")
+}
+
+fn has_one_sane_id(headers: &HeaderMap) -> bool {
+    let mut ids = headers.get_all(X_REQUEST_ID).iter();
+    ids.next().is_some_and(is_sane) && ids.next().is_none()
+}

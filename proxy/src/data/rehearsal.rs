@@ -1,0 +1,48 @@
+//! A worker without sockets: everything that is decided about a request before it is sent, for benches and for the test
+//! that counts allocations.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use http::Request;
+use sluice_engine::evidence::Arm;
+
+use super::connection::Client;
+use super::handle::{Bound, decide};
+use super::worker::Worker;
+use super::workers::WorkersConfig;
+
+/// One connection of one worker, on the thread that made it.
+#[derive(Debug)]
+pub struct Rehearsal {
+    client: Client,
+}
+
+/// What was decided about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It goes to this arm of a rollout.
+    Arm(Arm),
+    /// It goes to a plain route.
+    Plain,
+    /// It is refused.
+    Refused,
+}
+
+impl Rehearsal {
+    /// A client at `peer` of worker 0.
+    pub fn new(config: &WorkersConfig, peer: IpAddr) -> Self {
+        Self { client: Client::new(Rc::new(Worker::new(0, config)), peer) }
+    }
+
+    /// Checks, routes and chooses, and leaves the request's head as the upstream would get it. The same code as in a
+    /// running worker, from the snapshot load to just before the sending.
+    pub fn decide<B>(&self, request: &mut Request<B>) -> Decision {
+        let start_us = self.client.now_us();
+        match decide(&self.client, request, start_us) {
+            Ok((_, Bound::Rollout(_, choice))) => Decision::Arm(choice.arm),
+            Ok((_, Bound::Plain(_))) => Decision::Plain,
+            Err(_) => Decision::Refused,
+        }
+    }
+}

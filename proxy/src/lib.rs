@@ -1,0 +1,20 @@
+//! The data plane of Sluice and its pilot.
+//!
+//! `config` says what a file means; `snapshot` is that meaning in the form a worker routes by; `data` carries the
+//! requests; `counters` is what workers write and the pilot reads; `pilot` feeds counts and time into the engine and
+//! carries out its actions; `admin` shows and commands it; `metrics` exports it.
+
+pub mod admin;
+pub mod clock;
+pub mod config;
+pub mod counters;
+pub mod data;
+pub mod endpoint;
+pub mod health;
+pub mod metrics;
+pub mod pilot;
+pub mod reload;
+pub mod resolve;
+pub mod serve;
+pub mod snapshot;
+pub mod state;

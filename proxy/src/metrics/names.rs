@@ -1,0 +1,100 @@
+//! The names of all metrics, and the table that the README shows.
+
+/// Requests by class of the answer.
+pub const REQUESTS: &str = "sluice_requests_total";
+/// Latency.
+pub const DURATION: &str = "sluice_request_duration_seconds";
+/// Failed attempts.
+pub const ATTEMPT_FAILURES: &str = "sluice_attempt_failures_total";
+/// What the shield did.
+pub const SHIELDED: &str = "sluice_shielded_requests_total";
+/// Requests under way.
+pub const IN_FLIGHT: &str = "sluice_in_flight_requests";
+/// Weight in force.
+pub const WEIGHT: &str = "sluice_weight";
+/// Weight wanted.
+pub const WEIGHT_WANTED: &str = "sluice_weight_wanted";
+/// Phase.
+pub const PHASE: &str = "sluice_phase";
+/// Step.
+pub const STEP: &str = "sluice_step";
+/// Trials.
+pub const EVIDENCE: &str = "sluice_evidence_requests";
+/// Scores.
+pub const SCORE: &str = "sluice_metric_score";
+/// Verdicts.
+pub const VERDICTS: &str = "sluice_verdicts_total";
+/// How long reverts took.
+pub const REVERT: &str = "sluice_revert_seconds";
+/// Requests that were refused before an arm was chosen.
+pub const REJECTED: &str = "sluice_rejected_requests_total";
+/// Connections to upstreams.
+pub const UPSTREAM_CONNECTIONS: &str = "sluice_upstream_connections";
+/// Reloads.
+pub const RELOADS: &str = "sluice_config_reloads_total";
+/// Age of the configuration.
+pub const PLAN_AGE: &str = "sluice_plan_age_seconds";
+/// Version.
+pub const BUILD_INFO: &str = "sluice_build_info";
+
+/// Name, type, labels and help of every metric.
+pub const TABLE: &[(&str, &str, &str, &str)] = &[
+    (
+        REQUESTS,
+        "counter",
+        "rollout, arm, code",
+        "Finished first attempts by status class of the answer: 1xx to 5xx, or none.",
+    ),
+    (
+        DURATION,
+        "histogram",
+        "rollout, arm",
+        "Time to the last byte of answered attempts; the latency limit is among the bounds.",
+    ),
+    (
+        ATTEMPT_FAILURES,
+        "counter",
+        "rollout, arm, kind",
+        "Failed attempts, the shielded ones included, by kind of failure.",
+    ),
+    (
+        SHIELDED,
+        "counter",
+        "rollout, result",
+        "Failed canary requests that stable answered, failed as well, or that were over_budget.",
+    ),
+    (IN_FLIGHT, "gauge", "rollout, arm", "Requests under way."),
+    (WEIGHT, "gauge", "rollout, arm", "Share of the undirected traffic that is routed to the arm, percent."),
+    (
+        WEIGHT_WANTED,
+        "gauge",
+        "rollout",
+        "Share of the undirected traffic that the plan wants the canary to have, percent.",
+    ),
+    (PHASE, "gauge", "rollout, phase", "1 for the present phase, 0 for the others."),
+    (STEP, "gauge", "rollout", "Present step, from 1; 0 before the first."),
+    (EVIDENCE, "gauge", "rollout, arm", "Trials that the present evidence on failures rests on."),
+    (
+        SCORE,
+        "gauge",
+        "rollout, metric, test",
+        "Score of a metric in nats: abs against the limit, rel against stable, pro for promotion.",
+    ),
+    (VERDICTS, "counter", "rollout, verdict, metric", "Verdicts: revert, promote, hold, pause, inconclusive."),
+    (REVERT, "histogram", "rollout", "Time from the first failure of the deciding window to weight 0."),
+    (REJECTED, "counter", "reason", "Requests refused before an arm was chosen."),
+    (UPSTREAM_CONNECTIONS, "gauge", "arm, state", "Connections to upstreams."),
+    (RELOADS, "counter", "result", "Configurations that were accepted or refused, the first included."),
+    (PLAN_AGE, "gauge", "", "Time since the present configuration was accepted."),
+    (BUILD_INFO, "gauge", "version", "1, with the version of the program."),
+];
+
+/// The table in Markdown, as it stands in the README between the `<!-- metrics -->` markers.
+pub fn markdown_table() -> String {
+    let mut text = "| metric | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    for (name, kind, labels, help) in TABLE {
+        let labels = if labels.is_empty() { "–" } else { labels };
+        text.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    text
+}

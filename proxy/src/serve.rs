@@ -1,0 +1,129 @@
+//! The composition root: reads the configuration, binds, restores the state, and runs the parts until a signal ends it.
+//!
+//! What can fail fails before anything serves. pingora-core's `Server` runs the parts as services: `workers` (data
+//! plane), `pilot`, `admin`, and `control` (reload, name look-ups, health checks).
+
+mod control;
+mod services;
+mod signals;
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs, Server};
+use pingora_core::services::background::background_service;
+
+use crate::admin::{Admin, Readiness};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::data::{Limits, Listeners, Rejection, Rejections, WorkersConfig};
+use crate::metrics::{Exporter, REJECTED};
+use crate::pilot::{Pilot, PilotHandle, PilotParts, Storage, StoredRollout};
+use crate::reload::Reloader;
+use crate::resolve::EndpointRegistry;
+use crate::state::StateStore;
+use control::Control;
+use services::{DataPlane, Threads};
+use signals::Signals;
+
+/// Runs the proxy that `file` describes until a signal ends it.
+///
+/// # Errors
+/// The configuration (as [`crate::config::ConfigErrors`]), an address that can't be bound, a state directory that
+/// another process uses, or threads that can't be started.
+pub fn run(file: &Path) -> anyhow::Result<()> {
+    let (config, reloader) = Reloader::open(file)?;
+    let clock = Clock::start();
+    let listeners = Listeners::bind(&config.listeners, config.workers)?;
+    let store = StateStore::open(&config.state_dir).context("open the state directory")?;
+    let loaded = store.load::<StoredRollout>();
+    let registry = Arc::new(EndpointRegistry::default());
+    let parts = PilotParts {
+        config: config.clone(),
+        clock,
+        loaded,
+        storage: Box::new(Disk(store)),
+        registry: Arc::clone(&registry),
+    };
+    let (pilot, handle) = Pilot::new(parts).context("start the state thread")?;
+
+    let readiness = Readiness::default();
+    readiness.state_loaded();
+    let rejections = Arc::new(Rejections::default());
+    let exporter = Arc::new(mk_exporter(&handle, &rejections));
+    let admin = Admin::bind(&config.admin, handle.clone(), readiness.clone(), exporter)
+        .with_context(|| format!("listen on the admin address {}", config.admin.address))?;
+    let workers = WorkersConfig {
+        snapshot: handle.snapshots(),
+        clock,
+        limits: Limits::default(),
+        rejections: Arc::clone(&rejections),
+    };
+
+    announce(&config, &listeners, &admin);
+    let data_plane = Arc::new(DataPlane::new(listeners, workers, readiness.clone()));
+    let threads = Threads::default();
+    let signals = Signals::new(reloader.handle(), readiness, Arc::clone(&data_plane));
+    let control = Control::new(config, reloader, handle, registry);
+
+    let mut server = Server::new_with_opt_and_conf(None, server_settings());
+    server.bootstrap();
+    server.add_service(background_service("pilot", threads.host(move |shutdown| pilot.spawn(shutdown))));
+    server.add_service(background_service("admin", threads.host(move |shutdown| admin.spawn(shutdown))));
+    server.add_service(background_service("control", control));
+    server.add_service(background_service("workers", services::Hosted(Arc::clone(&data_plane))));
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
+
+    // The pilot stores what is not stored yet before its thread ends.
+    threads.join();
+    data_plane.outcome()
+}
+
+/// Draining is done by [`Signals`] before pingora hears of the end, so it has nothing to wait for.
+fn server_settings() -> ServerConf {
+    ServerConf {
+        threads: 1,
+        grace_period_seconds: Some(0),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    }
+}
+
+fn mk_exporter(handle: &PilotHandle, rejections: &Arc<Rejections>) -> Exporter {
+    let exporter = Exporter::new(handle.clone());
+    let rejections = Arc::clone(rejections);
+    exporter.add_source(move || {
+        for reason in Rejection::ALL {
+            metrics::counter!(REJECTED, "reason" => reason.label()).absolute(rejections.get(reason));
+        }
+    });
+    exporter
+}
+
+/// One line for people. The token is in the address only where a person reads it, not where a log is kept.
+fn announce(config: &Config, listeners: &Listeners, admin: &Admin) {
+    let page = if std::io::stderr().is_terminal() { admin.page_url() } else { format!("http://{}/", admin.address()) };
+    let addresses: Vec<_> = listeners.addresses().iter().map(ToString::to_string).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listeners = addresses.join(", "),
+        workers = config.workers,
+        rollouts = config.rollouts.len(),
+        admin = page,
+        "sluice-proxy serves"
+    );
+}
+
+/// The state directory as the pilot's storage.
+#[derive(Debug)]
+struct Disk(StateStore);
+
+impl Storage for Disk {
+    fn store(&mut self, rollouts: &BTreeMap<String, StoredRollout>) -> Result<(), String> {
+        self.0.save(rollouts).map_err(|error| error.to_string())
+    }
+}
