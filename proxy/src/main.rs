@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Check { file } => check(&file),
         Verb::Run { file, log_format } => {
             start_log(log_format);
+            keep_memory_small();
             run(&file)
         }
     }
@@ -90,6 +91,13 @@ fn start_log(format: LogFormat) {
     match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().init(),
+    }
+}
+
+/// The allocator asks for huge pages, and a proxy that needs 2 MB would then be given 14.
+fn keep_memory_small() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay on");
     }
 }
 

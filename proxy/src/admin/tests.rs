@@ -163,7 +163,8 @@ async fn a_command_answers_with_the_rollout_and_a_stale_one_with_conflict() {
             .await,
     )
     .await;
-    assert_eq!((released.generation, released.weight.in_force), (2, 20.0));
+    // In force from the next tick on.
+    assert_eq!((released.generation, released.weight.wanted), (2, 20.0));
     assert_eq!(server.write(Method::POST, "/v1/rollouts/none/abort", "").await.status(), StatusCode::NOT_FOUND);
 }
 

@@ -63,6 +63,7 @@ fn counters_show_what_was_counted_and_do_not_go_back_with_a_new_generation() {
     assert_eq!(value(&exporter.render(), failures), Some(4.0));
     cockpit.release("v3", &["127.0.0.1:9003"]).unwrap();
     cockpit.serve(Arm::Canary, 10, 2);
+    cockpit.pass(300); // a raise begins with a tick, and the status is put up now and then
     let text = exporter.render();
     assert_eq!(value(&text, failures), Some(6.0));
     assert_eq!(value(&text, "sluice_weight{rollout=\"shop\",arm=\"canary\"}"), Some(20.0));

@@ -1,0 +1,96 @@
+//! Starts what is measured, on one core, and ends it whatever happens.
+//!
+//! A process is killed by its own handle when its [`Process`] is dropped, and by the kernel when the driver itself is
+//! killed (`setpriv --pdeathsig`), so that no run leaves anything behind.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context;
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+/// A child process.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+// === impl Process ===
+
+impl Process {
+    /// Starts `program` on `core`, its output in `log`. To be called by the main thread: the kernel ends the child
+    /// with the thread that started it.
+    pub fn start(core: usize, program: &Path, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+        let output = File::create(log).with_context(|| format!("create {}", log.display()))?;
+        // Both replace themselves by the program, so that the child's id is the program's.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "taskset", "-c", &core.to_string()])
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("start {} (setpriv and taskset come with util-linux)", program.display()))?;
+        Ok(Self { child, log: log.to_owned() })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it runs; false once it ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The end of what it wrote, for error messages.
+    pub fn last_words(&self) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(2_000)..]).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails only if it has ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Puts the calling thread, and the threads and processes that it starts from now on, on one core.
+pub fn pin_to(core: usize) -> anyhow::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).with_context(|| format!("pin to core {core}"))
+}
+
+/// The program of that name that was built beside this one.
+pub fn sibling(name: &str) -> anyhow::Result<PathBuf> {
+    let own = env::current_exe().context("find the own program")?;
+    let path = own.with_file_name(name);
+    anyhow::ensure!(path.exists(), "{} is missing: build it with --release first", path.display());
+    Ok(path)
+}
+
+/// A program of `PATH`, or of the places where Debian keeps servers.
+pub fn installed(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
+
+/// The first line that `program` prints on either output; empty if it can't be run.
+pub fn first_line(program: &Path, arguments: &[&str]) -> String {
+    let Ok(output) = Command::new(program).args(arguments).output() else { return String::new() };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,35 @@
+//! Choosing an arm and recording a trial allocate nothing: what is needed was built with the snapshot.
+
+#[path = "../benches/scene.rs"]
+mod scene;
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use allocation_counter::measure;
+use sluice_proxy::data::choose::{Asked, Chance, choose};
+use sluice_proxy::data::record::{Outcome, Trial};
+use sluice_proxy::snapshot::Target;
+
+#[test]
+fn route_arm_and_record_do_not_allocate() {
+    let (snapshot, view) = scene::snapshot();
+    let shard = view.counters.shards[0].clone();
+    let headers = scene::headers();
+    let asked = Asked { headers: &headers, host: "shop.example", query: None, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    let mut chance = Chance::from_seed(1);
+    let allocations = measure(|| {
+        for now_us in 0..10_000 {
+            assert_eq!(snapshot.routes.find("shop.example", "/cart"), Some(Target::Rollout(0)));
+            let choice = choose(&view, &asked, now_us, &mut chance);
+            let trial = Trial::begin(&shard, &view, choice.arm, choice.reason, now_us);
+            let status = if now_us % 100 == 0 { 503 } else { 200 };
+            trial.end(&shard, &view, now_us + 500, Outcome::Answered { status: black_box(status) });
+        }
+    });
+    assert_eq!(allocations.count_total, 0);
+    assert!(
+        shard.arms.iter().all(|arm| arm.finished.load(std::sync::atomic::Ordering::Relaxed) > 0),
+        "both arms were used"
+    );
+}
