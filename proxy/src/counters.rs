@@ -48,11 +48,9 @@ pub enum FailureKind {
 pub struct ArmTotals {
     /// Attempts begun.
     pub started: AtomicU64,
-    /// Attempts ended, in whatever way.
-    pub finished: AtomicU64,
     /// Of the begun ones, those directed by header, cookie, match rule or preview.
     pub directed: AtomicU64,
-    /// By status class of the answer: 0 is `none`, then 1xx to 5xx.
+    /// Attempts ended, by status class of the answer: 0 is `none`, then 1xx to 5xx.
     pub codes: [AtomicU64; 6],
     /// Failed attempts by [`FailureKind::index`].
     pub failures: [AtomicU64; FailureKind::COUNT],
@@ -165,7 +163,6 @@ impl Default for ArmTotals {
     fn default() -> Self {
         Self {
             started: AtomicU64::default(),
-            finished: AtomicU64::default(),
             directed: AtomicU64::default(),
             codes: Default::default(),
             failures: Default::default(),

@@ -1,10 +1,11 @@
 //! One address of an arm, its health, and where it resolves to.
 //!
-//! CONTRACT: shared by workers (read on each pick, write on connect failures), the health checker and the resolver.
+//! Shared by workers (read on each pick, written on connect failures), the health checker and the resolver. What is
+//! written more often, the number of connections, has a gauge for each worker.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 
@@ -28,6 +29,25 @@ pub struct Endpoint {
     pub connect_failures: AtomicU32,
     /// Process clock, microseconds, until which the endpoint is left alone; 0 if it is not.
     pub ejected_until_us: AtomicU64,
+    gauges: Mutex<Vec<Weak<ConnectionGauge>>>,
+}
+
+/// Connections of one worker to one endpoint. Only that worker writes it.
+#[derive(Debug, Default)]
+pub struct ConnectionGauge {
+    /// Open ones.
+    pub open: AtomicU32,
+    /// Of those, the ones that carry no request.
+    pub idle: AtomicU32,
+}
+
+/// Connections of all workers to an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// They carry a request.
+    pub active: u64,
+    /// They rest in a pool.
+    pub idle: u64,
 }
 
 // === impl Endpoint ===
@@ -43,7 +63,27 @@ impl Endpoint {
             passing: AtomicBool::new(true),
             connect_failures: AtomicU32::new(0),
             ejected_until_us: AtomicU64::new(0),
+            gauges: Mutex::default(),
         }
+    }
+
+    /// A gauge for one more worker, counted for as long as the worker keeps it.
+    pub fn add_gauge(&self) -> Arc<ConnectionGauge> {
+        let gauge = Arc::new(ConnectionGauge::default());
+        let mut gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+        gauges.retain(|known| known.strong_count() > 0);
+        gauges.push(Arc::downgrade(&gauge));
+        gauge
+    }
+
+    /// What all workers have open, read now.
+    pub fn connections(&self) -> Connections {
+        let gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+        gauges.iter().filter_map(Weak::upgrade).fold(Connections::default(), |sum, gauge| {
+            let (open, idle) = (gauge.open.load(Relaxed), gauge.idle.load(Relaxed));
+            // Read while the worker goes on: the two may not fit together for a moment.
+            Connections { active: sum.active + u64::from(open.saturating_sub(idle)), idle: sum.idle + u64::from(idle) }
+        })
     }
 
     /// Whether it may get a request at this time.
@@ -97,6 +137,17 @@ mod tests {
         endpoint.connected();
         assert!(endpoint.is_usable(1_000));
         assert_eq!(endpoint.connect_failures.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn connections_of_all_workers_are_added_up_and_go_with_their_worker() {
+        let endpoint = Endpoint::new(1, "127.0.0.1:9001".into());
+        let gauges = [endpoint.add_gauge(), endpoint.add_gauge()];
+        gauges.iter().for_each(|gauge| gauge.open.store(3, Relaxed));
+        gauges[0].idle.store(1, Relaxed);
+        assert_eq!(endpoint.connections(), Connections { active: 5, idle: 1 });
+        drop(gauges);
+        assert_eq!(endpoint.connections(), Connections::default());
     }
 
     #[test]

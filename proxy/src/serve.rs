@@ -16,15 +16,17 @@ use anyhow::Context;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::background::background_service;
+use sluice_engine::evidence::{ARMS, Arm};
 
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data::{Limits, Listeners, Rejection, Rejections, WorkersConfig};
-use crate::metrics::{Exporter, REJECTED};
+use crate::metrics::{Exporter, REJECTED, UPSTREAM_CONNECTIONS};
 use crate::pilot::{Pilot, PilotHandle, PilotParts, Storage, StoredRollout};
 use crate::reload::Reloader;
 use crate::resolve::EndpointRegistry;
+use crate::snapshot::Snapshot;
 use crate::state::StateStore;
 use control::Control;
 use services::{DataPlane, Threads};
@@ -101,7 +103,26 @@ fn mk_exporter(handle: &PilotHandle, rejections: &Arc<Rejections>) -> Exporter {
             metrics::counter!(REJECTED, "reason" => reason.label()).absolute(rejections.get(reason));
         }
     });
+    let snapshots = handle.snapshots();
+    exporter.add_source(move || show_connections(&snapshots.load()));
     exporter
+}
+
+/// Connections to upstreams, by the role that their endpoints have now.
+fn show_connections(snapshot: &Snapshot) {
+    for arm in ARMS {
+        let views = snapshot.rollouts.iter().filter_map(|rollout| match arm {
+            Arm::Stable => Some(&rollout.stable),
+            Arm::Canary => rollout.canary.as_ref(),
+        });
+        let connections: Vec<_> =
+            views.flat_map(|view| &view.endpoints).map(|endpoint| endpoint.connections()).collect();
+        let active: u64 = connections.iter().map(|connections| connections.active).sum();
+        let idle: u64 = connections.iter().map(|connections| connections.idle).sum();
+        for (state, count) in [("active", active), ("idle", idle)] {
+            metrics::gauge!(UPSTREAM_CONNECTIONS, "arm" => arm.label(), "state" => state).set(count as f64);
+        }
+    }
 }
 
 /// One line for people. The token is in the address only where a person reads it, not where a log is kept.

@@ -1,8 +1,9 @@
 //! One attempt to get the head of an answer from an arm.
 //!
-//! Within an attempt a request may meet several connections, but it is sent on one only: a connection that died at
-//! rest gives it back untouched, and so does an endpoint that refuses to connect. Whatever was sent, even in part, is
-//! never sent again here.
+//! Within an attempt a request may meet several connections: one that died at rest gives it back untouched, and so does
+//! an endpoint that refuses to connect. What was sent, even in part, is not sent again, with one exception: an upstream
+//! may close a connection that has rested while a request is on its way to it. A safe request without a body is then sent
+//! once more, on a new connection (RFC 9110 section 9.2.2); that is no failure of the arm yet.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +22,7 @@ use super::flight::Flight;
 use super::head::Marks;
 use super::headers::prepare_answer;
 use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
+use super::shield::Kept;
 use super::upload::Upload;
 use super::upstream::{Sent, Upstream};
 use crate::config::UpstreamSettings;
@@ -43,21 +45,24 @@ pub(super) struct Arrival {
 
 impl Journey<'_> {
     /// Sends the request in `slot` to an endpoint of `arm`, at `now_us`. If it is still there after a failure, nothing of
-    /// it was sent.
+    /// it was sent. `kept` is a copy of a request that may be sent twice.
     pub(super) async fn attempt(
         &self,
         arm: &LocalArm,
         when_ejected: WhenEjected,
         slot: &mut Option<Request<Upload>>,
+        mut kept: Option<&Kept>,
         mut now_us: u64,
     ) -> Result<Arrival, Error> {
         let mut retries = self.settings.retries;
+        let mut wants_new = false;
         let mut avoid = None;
         loop {
             let Some(endpoint) = arm.pick(now_us, when_ejected, avoid) else {
                 return Err(Error::Upstream(FailureKind::NoEndpoint));
             };
-            let upstream = match endpoint.take_idle() {
+            let resting = if wants_new { None } else { endpoint.take_idle() };
+            let upstream = match resting {
                 Some(upstream) => Ok(upstream),
                 None => Box::pin(self.connect(endpoint)).await,
             };
@@ -67,6 +72,12 @@ impl Journey<'_> {
                     match self.exchange(upstream, slot, now_us).await {
                         // It had died at rest: this was no attempt yet.
                         Err(_) if reused && slot.is_some() => continue,
+                        // It was closed while the request was on its way.
+                        Err(Error::Upstream(FailureKind::Reset)) if reused && kept.is_some() => {
+                            *slot = kept.take().map(Kept::repeated);
+                            wants_new = true;
+                            continue;
+                        }
                         Err(error) => error,
                         arrived => return arrived,
                     }

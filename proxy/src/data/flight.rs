@@ -35,6 +35,11 @@ impl Flight {
         Self { client: Rc::clone(client), rollout: Rc::clone(rollout), trial: Some(trial), status: None }
     }
 
+    /// Whether the weight assigned it, as opposed to a rule that asked for its arm.
+    pub(super) fn is_weighted(&self) -> bool {
+        self.trial.as_ref().is_some_and(Trial::is_weighted)
+    }
+
     /// The head of the answer is passed on.
     #[inline]
     pub(super) fn answering(&mut self, status: u16) {
@@ -52,26 +57,29 @@ impl Flight {
     #[inline]
     pub(super) fn answered(&mut self, now_us: u64) {
         if let Some(status) = self.status {
-            let failed_arm = self.trial.as_ref().map(Trial::arm).filter(|_| status >= 500);
-            self.end(Outcome::Answered { status }, now_us);
-            if let Some(arm) = failed_arm {
-                user_saw_failure(&self.rollout.shard, arm);
+            if status >= 500 {
+                self.user_sees_it();
             }
+            self.end(Outcome::Answered { status }, now_us);
         }
     }
 
     /// The attempt failed, and the user sees it.
     pub(super) fn failed(&mut self, kind: FailureKind, now_us: u64) {
-        if let Some(arm) = self.hidden_failure(kind, self.status, now_us) {
-            user_saw_failure(&self.rollout.shard, arm);
+        self.user_sees_it();
+        self.hidden_failure(kind, self.status, now_us);
+    }
+
+    /// Said before the outcome is: that may wake the pilot, which then knows of both.
+    fn user_sees_it(&self) {
+        if let Some(trial) = &self.trial {
+            user_saw_failure(&self.rollout.shard, trial.arm());
         }
     }
 
     /// The attempt failed, and the user does not see it yet.
-    pub(super) fn hidden_failure(&mut self, kind: FailureKind, status: Option<u16>, now_us: u64) -> Option<Arm> {
-        let arm = self.trial.as_ref().map(Trial::arm);
+    pub(super) fn hidden_failure(&mut self, kind: FailureKind, status: Option<u16>, now_us: u64) {
         self.end(Outcome::Failed { kind, status }, now_us);
-        arm
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::{HeaderValue, SET_COOKIE};
+use http::header::{HOST, HeaderValue, SET_COOKIE};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use sluice_engine::evidence::Arm;
@@ -28,7 +28,8 @@ use crate::snapshot::{Target, is_trusted};
 
 /// A request that is ready to be sent: nothing is left to decide but what becomes of it.
 struct Departure {
-    request: Request<Upload>,
+    /// Taken when it is sent. It stays in this one place, since a request is large and each move of it is a copy.
+    request: Option<Request<Upload>>,
     start_us: u64,
     local: Rc<Local>,
     target: Bound,
@@ -48,11 +49,11 @@ pub(super) fn handle(
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> {
     let start_us = client.now_us();
     client.slot.enter(Phase::Waiting);
-    let departure = depart(&client, request, start_us);
+    let mut departure = depart(&client, request, start_us);
     async move {
-        let answer = match departure {
+        let answer = match &mut departure {
             Ok(departure) => travel(&client, departure).await,
-            Err(error) => Err(error),
+            Err(error) => Err(*error),
         };
         Ok(answer.unwrap_or_else(|error| refuse(&client, error)))
     }
@@ -70,7 +71,7 @@ fn refuse(client: &Client, error: Error) -> Response<Body> {
 #[inline]
 fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) -> Result<Departure, Error> {
     let (local, target) = decide(client, &mut request, start_us)?;
-    Ok(Departure { request: into_upstream(request, client), start_us, local, target })
+    Ok(Departure { request: Some(into_upstream(request, client)), start_us, local, target })
 }
 
 /// All decisions about a request, and its head as the upstream gets it. From here to the sending nothing of ours locks,
@@ -79,34 +80,40 @@ fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) ->
 pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<(Rc<Local>, Bound), Error> {
     let marks = head::check(request, &client.worker.limits)?;
     let local = client.worker.local();
-    let target = route(&local, request)?;
+    let no_host = Error::Refused(Rejection::Host);
+    let host_value = request.headers().get(HOST).cloned().ok_or(no_host)?;
+    let host = head::host(&host_value).ok_or(no_host)?;
+    let target = local.snapshot.routes.find(host, request.uri().path()).ok_or(Error::Refused(Rejection::NoRoute))?;
     let trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
-    prepare_request(request.headers_mut(), marks, client, trusted)?;
+    prepare_request(request.headers_mut(), marks, &host_value, client, trusted)?;
     let no_route = Error::Refused(Rejection::NoRoute);
     let bound = match target {
         Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
         Target::Rollout(index) => {
             let rollout = local.rollouts.get(index).ok_or(no_route)?;
-            let choice = choose_arm(client, rollout, request, start_us);
+            let choice = choose_arm(client, rollout, request, host, start_us);
             Bound::Rollout(Rc::clone(rollout), choice)
         }
     };
     Ok((local, bound))
 }
 
-async fn travel(client: &Rc<Client>, departure: Departure) -> Result<Response<Body>, Error> {
+async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Response<Body>, Error> {
     let Departure { request, start_us, local, target } = departure;
     let journey = Journey { client, settings: &local.snapshot.upstream };
-    let mut slot = Some(request);
     match target {
         Bound::Plain(arm) => {
-            let arrived = Box::pin(journey.attempt(&arm, WhenEjected::Try, &mut slot, start_us)).await;
+            let kept = request.as_ref().and_then(|request| Kept::of(client, request));
+            let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, kept.as_deref(), *start_us)).await;
+            if let Some(kept) = kept {
+                kept.give_back(client);
+            }
             arrived.map(|arrival| arrival.pass(client, None))
         }
         Bound::Rollout(rollout, choice) => {
-            let answer = forward(&journey, &rollout, choice, &mut slot, start_us).await?;
+            let answer = forward(&journey, rollout, *choice, request, *start_us).await?;
             Ok(match choice.new_user {
-                Some(user) => with_cookie(answer, &rollout, user),
+                Some(user) => with_cookie(answer, rollout, user),
                 None => answer,
             })
         }
@@ -114,16 +121,8 @@ async fn travel(client: &Rc<Client>, departure: Departure) -> Result<Response<Bo
 }
 
 #[inline]
-fn route<B>(local: &Local, request: &Request<B>) -> Result<Target, Error> {
-    let host = head::host(request.headers()).ok_or(Error::Refused(Rejection::Host))?;
-    local.snapshot.routes.find(host, request.uri().path()).ok_or(Error::Refused(Rejection::NoRoute))
-}
-
-#[inline]
-fn choose_arm<B>(client: &Client, rollout: &LocalRollout, request: &Request<B>, start_us: u64) -> Choice {
+fn choose_arm<B>(client: &Client, rollout: &LocalRollout, request: &Request<B>, host: &str, start_us: u64) -> Choice {
     let headers = request.headers();
-    let has_preview = rollout.view.routing.settings.preview_host.is_some();
-    let host = has_preview.then(|| head::host(headers)).flatten().unwrap_or_default();
     let asked = Asked { headers, host, query: request.uri().query(), peer: client.peer };
     let mut choice = choose(&rollout.view, &asked, start_us, &mut rollout.state.chance.borrow_mut());
     // Who asked for the canary itself gets stable where there is none; that is nobody's failure.
@@ -160,9 +159,9 @@ async fn forward(
         rollout.state.budget.deposit();
         when_ejected = WhenEjected::Try;
     }
-    let kept = slot.as_ref().and_then(|request| Kept::of(client, rollout, choice, request));
-    match journey.attempt(rollout.arm(choice.arm), when_ejected, slot, start_us).await {
-        Ok(arrival) if kept.is_none() || !arrival.is_failure() => {
+    let kept = slot.as_ref().and_then(|request| Kept::of(client, request));
+    match journey.attempt(rollout.arm(choice.arm), when_ejected, slot, kept.as_deref(), start_us).await {
+        Ok(arrival) if choice.arm == Arm::Stable || kept.is_none() || !arrival.is_failure() => {
             if let Some(kept) = kept {
                 kept.give_back(client);
             }
@@ -197,6 +196,6 @@ mod tests {
         }
         // Every byte is copied into hyper's place for it, once per request.
         let size = size_of(handle);
-        assert!(size <= 2_048, "{size} bytes");
+        assert!(size <= 1_280, "{size} bytes");
     }
 }

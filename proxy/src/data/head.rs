@@ -52,21 +52,20 @@ impl Marks {
 
     #[inline]
     fn see(&mut self, name: &HeaderName, value: &HeaderValue) {
-        let mark = match *name {
-            header::HOST if self.has(Self::HOST) => Self::SECOND_HOST,
-            header::HOST => Self::HOST,
-            header::CONNECTION => Self::CONNECTION,
-            header::TRANSFER_ENCODING => Self::TRANSFER_ENCODING,
-            header::CONTENT_LENGTH => Self::CONTENT_LENGTH,
-            header::TE | header::UPGRADE | header::PROXY_AUTHENTICATE | header::PROXY_AUTHORIZATION => Self::ONE_HOP,
-            header::FORWARDED => Self::FORWARDED,
-            header::CONTENT_TYPE if is_event_stream(value) => Self::EVENT_STREAM,
-            _ => match name.as_str() {
-                "keep-alive" | "proxy-connection" => Self::ONE_HOP,
-                "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-real-ip" => Self::FORWARDED,
-                "x-request-id" => Self::REQUEST_ID,
-                _ => return,
-            },
+        // One comparison of lengths for each name, and of bytes only where the length fits.
+        let mark = match name.as_str() {
+            "host" if self.has(Self::HOST) => Self::SECOND_HOST,
+            "host" => Self::HOST,
+            "connection" => Self::CONNECTION,
+            "transfer-encoding" => Self::TRANSFER_ENCODING,
+            "content-length" => Self::CONTENT_LENGTH,
+            "content-type" if is_event_stream(value) => Self::EVENT_STREAM,
+            "te" | "upgrade" | "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" => {
+                Self::ONE_HOP
+            }
+            "forwarded" | "x-real-ip" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => Self::FORWARDED,
+            "x-request-id" => Self::REQUEST_ID,
+            _ => return,
         };
         self.add(mark);
     }
@@ -132,8 +131,8 @@ fn is_plain_chunked(headers: &HeaderMap) -> bool {
 
 /// The host to route by, without port. `None` if the field is no host at all.
 #[inline]
-pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
-    let host = headers.get(header::HOST)?.as_bytes();
+pub(super) fn host(value: &HeaderValue) -> Option<&str> {
+    let host = value.as_bytes();
     let is_host = host.iter().all(|&byte| HOST_BYTES[usize::from(byte)]);
     std::str::from_utf8(host).ok().filter(|_| is_host).map(crate::snapshot::without_port)
 }
@@ -187,10 +186,11 @@ mod tests {
 
     #[test]
     fn a_host_is_routed_by_without_its_port_and_only_if_it_is_one() {
-        assert_eq!(host(&headers(&[("host", "shop.example:8080")])), Some("shop.example"));
-        assert_eq!(host(&headers(&[("host", "[::1]:80")])), Some("[::1]"));
+        let host = |text: &'static str| host(&HeaderValue::from_static(text)).map(str::to_owned);
+        assert_eq!(host("shop.example:8080").as_deref(), Some("shop.example"));
+        assert_eq!(host("[::1]:80").as_deref(), Some("[::1]"));
         for bad in ["a,b", "a/b", "user@a", "a b"] {
-            assert_eq!(host(&headers(&[("host", bad)])), None, "{bad}");
+            assert_eq!(host(bad), None, "{bad}");
         }
     }
 }

@@ -24,6 +24,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) fn prepare_request(
     headers: &mut HeaderMap,
     marks: Marks,
+    host: &HeaderValue,
     client: &Client,
     is_trusted: bool,
 ) -> Result<(), Error> {
@@ -36,13 +37,13 @@ pub(super) fn prepare_request(
     let mut lines = client.lines.borrow_mut();
     lines.clear();
     if is_trusted {
-        append_forwarded(headers, client, &mut lines);
+        append_forwarded(headers, host, client, &mut lines);
     } else {
         if marks.has(Marks::FORWARDED) {
             remove_forwarded(headers);
         }
         lines.extend_from_slice(&client.peer_lines);
-        forward_host(headers, &mut lines);
+        add_line(&mut lines, b"x-forwarded-host: ", host.as_bytes());
     }
     if marks.has(Marks::REQUEST_ID) && has_one_sane_id(headers) {
         return Ok(());
@@ -76,13 +77,6 @@ fn add_line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     lines.extend_from_slice(b"\r\n");
 }
 
-#[inline]
-fn forward_host(headers: &HeaderMap, lines: &mut Vec<u8>) {
-    if let Some(host) = headers.get(header::HOST) {
-        add_line(lines, b"x-forwarded-host: ", host.as_bytes());
-    }
-}
-
 #[cold]
 fn remove_forwarded(headers: &mut HeaderMap) {
     for name in [header::FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_REAL_IP] {
@@ -93,7 +87,7 @@ fn remove_forwarded(headers: &mut HeaderMap) {
 /// The trusted proxy's list with its own address at the end, as one line: many readers look at the first line only.
 /// What else it says stays; what it does not say is added.
 #[cold]
-fn append_forwarded(headers: &mut HeaderMap, client: &Client, lines: &mut Vec<u8>) {
+fn append_forwarded(headers: &mut HeaderMap, host: &HeaderValue, client: &Client, lines: &mut Vec<u8>) {
     lines.extend_from_slice(b"x-forwarded-for: ");
     for list in headers.get_all(X_FORWARDED_FOR).iter().filter(|list| !list.is_empty()) {
         lines.extend_from_slice(list.as_bytes());
@@ -108,7 +102,7 @@ fn append_forwarded(headers: &mut HeaderMap, client: &Client, lines: &mut Vec<u8
         add_line(lines, b"x-forwarded-proto: ", b"http");
     }
     if !headers.contains_key(X_FORWARDED_HOST) {
-        forward_host(headers, lines);
+        add_line(lines, b"x-forwarded-host: ", host.as_bytes());
     }
 }
 

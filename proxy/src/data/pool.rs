@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::upstream::Upstream;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{ConnectionGauge, Endpoint};
 
 /// Connections that rest at an endpoint until the settings say otherwise.
 const DEFAULT_KEEP: usize = 64;
@@ -22,6 +22,7 @@ pub(super) struct LocalEndpoint {
     /// The warmest at the back.
     idle: RefCell<VecDeque<Box<Upstream>>>,
     keep: Cell<usize>,
+    gauge: Arc<ConnectionGauge>,
 }
 
 /// The endpoints of an arm, in turn.
@@ -44,7 +45,13 @@ pub(super) enum WhenEjected {
 
 impl LocalEndpoint {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, idle: RefCell::default(), keep: Cell::new(DEFAULT_KEEP) }
+        let gauge = endpoint.add_gauge();
+        Self { endpoint, idle: RefCell::default(), keep: Cell::new(DEFAULT_KEEP), gauge }
+    }
+
+    /// Where a connection says that it is open.
+    pub(super) fn gauge(&self) -> Arc<ConnectionGauge> {
+        Arc::clone(&self.gauge)
     }
 
     /// Changes how many connections may rest here.
@@ -54,7 +61,10 @@ impl LocalEndpoint {
 
     /// The connection that rested last: it is the least likely to have been closed, and lets the others grow old.
     pub(super) fn take_idle(&self) -> Option<Box<Upstream>> {
-        self.idle.borrow_mut().pop_back()
+        let mut idle = self.idle.borrow_mut();
+        let taken = idle.pop_back();
+        self.show_idle(idle.len());
+        taken
     }
 
     pub(super) fn rest(&self, upstream: Box<Upstream>) {
@@ -62,12 +72,19 @@ impl LocalEndpoint {
         if idle.len() < self.keep.get() {
             idle.push_back(upstream);
         }
+        self.show_idle(idle.len());
     }
 
     /// Closes what has rested since before `oldest_us`, and what the peer has closed.
     pub(super) fn tidy(&self, oldest_us: u64) {
         let mut idle = self.idle.borrow_mut();
         idle.retain_mut(|upstream| upstream.idle_since_us >= oldest_us && upstream.is_resting());
+        self.show_idle(idle.len());
+    }
+
+    #[inline]
+    fn show_idle(&self, count: usize) {
+        self.gauge.idle.store(u32::try_from(count).unwrap_or(u32::MAX), Relaxed);
     }
 
     /// Whether there is a connection or an address to connect to.

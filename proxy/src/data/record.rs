@@ -58,6 +58,10 @@ pub struct Trial {
     start_us: u64,
 }
 
+/// The oldest slots are left alone: whoever reads them may be late by as many ticks, and another worker may have begun
+/// to use them anew.
+const RING_MARGIN: u64 = 8;
+
 // The order of `Counts::to_array`.
 const STARTED: usize = 0;
 const DONE: usize = 1;
@@ -138,7 +142,7 @@ impl Trial {
     #[inline]
     fn cohort<'a>(&self, shard: &'a Shard, view: &RolloutView, now_us: u64) -> &'a [AtomicU32; 8] {
         let age = view.tick_at(now_us).saturating_sub(self.tick);
-        if age < shard.ring.len() as u64 {
+        if age + RING_MARGIN < shard.ring.len() as u64 {
             self.cohort_in_ring(shard)
         } else {
             self.of(&shard.late[self.step as usize % LATE_SLOTS])
@@ -201,7 +205,6 @@ impl Known {
 
     #[inline]
     fn add_to_totals(&self, totals: &ArmTotals, elapsed_us: u64) {
-        add(&totals.finished, 1);
         add(&totals.codes[self.class], 1);
         if self.class != 0 {
             bump(&totals.latency[histogram::index(elapsed_us)]);

@@ -11,21 +11,20 @@ use sluice_engine::evidence::Arm;
 
 use super::answer::Body;
 use super::attempt::{Arrival, Journey};
-use super::choose::Choice;
 use super::connection::Client;
 use super::error::{Error, Source};
 use super::flight::Flight;
 use super::local::LocalRollout;
 use super::pool::WhenEjected;
-use super::record::{Reason, user_saw_failure};
+use super::record::user_saw_failure;
 use super::upload::Upload;
 use crate::counters::{FailureKind, add};
 
-/// Spare maps that a worker keeps.
+/// Spare copies that a worker keeps.
 const SPARE: usize = 64;
 
 /// A copy of a request's head, for a second attempt.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Kept {
     method: Method,
     target: Uri,
@@ -35,48 +34,47 @@ pub(super) struct Kept {
 // === impl Kept ===
 
 impl Kept {
-    /// Copies the head if the shield would send the request again. The map is a spare one, names and values are shared.
+    /// Copies the head of a safe request without a body: one that may be sent again, to stable if the canary fails it, or
+    /// on another connection if the first one was closed at that moment. The map is a spare one, names and values are
+    /// shared.
     #[inline]
-    pub(super) fn of(
-        client: &Client,
-        rollout: &LocalRollout,
-        choice: Choice,
-        request: &Request<Upload>,
-    ) -> Option<Self> {
-        if choice.arm != Arm::Canary || choice.reason == Reason::Directed || !rollout.view.routing.settings.shield {
-            return None;
-        }
+    pub(super) fn of(client: &Client, request: &Request<Upload>) -> Option<Box<Self>> {
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         (is_safe && request.body().is_empty()).then(|| Self::copy(client, request))
     }
 
-    fn copy(client: &Client, request: &Request<Upload>) -> Self {
-        let mut headers = client.worker.spare_heads.borrow_mut().pop().unwrap_or_default();
+    fn copy(client: &Client, request: &Request<Upload>) -> Box<Self> {
+        let mut kept = client.worker.spare_heads.borrow_mut().pop().unwrap_or_default();
+        kept.method = request.method().clone();
+        kept.target = request.uri().clone();
         for (name, value) in request.headers() {
-            headers.append(name.clone(), value.clone());
+            kept.headers.append(name.clone(), value.clone());
         }
-        Self { method: request.method().clone(), target: request.uri().clone(), headers }
+        kept
     }
 
-    /// The copy was not needed.
-    pub(super) fn give_back(self, client: &Client) {
-        recycle(client, self.headers);
+    /// The copy is not needed any more.
+    pub(super) fn give_back(mut self: Box<Self>, client: &Client) {
+        let mut spare = client.worker.spare_heads.borrow_mut();
+        if spare.len() < SPARE {
+            self.headers.clear();
+            spare.push(self);
+        }
     }
 
-    fn into_request(self) -> Request<Upload> {
+    /// The request once more, and the copy stays.
+    #[cold]
+    pub(super) fn repeated(&self) -> Request<Upload> {
+        Self { method: self.method.clone(), target: self.target.clone(), headers: self.headers.clone() }.to_request()
+    }
+
+    /// The request again; the map goes with it.
+    fn to_request(&mut self) -> Request<Upload> {
         let mut request = Request::new(Upload::Empty);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.target;
-        *request.headers_mut() = self.headers;
+        *request.method_mut() = std::mem::take(&mut self.method);
+        *request.uri_mut() = std::mem::take(&mut self.target);
+        *request.headers_mut() = std::mem::take(&mut self.headers);
         request
-    }
-}
-
-fn recycle(client: &Client, mut headers: HeaderMap) {
-    let mut spare = client.worker.spare_heads.borrow_mut();
-    if spare.len() < SPARE {
-        headers.clear();
-        spare.push(headers);
     }
 }
 
@@ -86,7 +84,7 @@ pub(super) async fn second_attempt(
     journey: &Journey<'_>,
     rollout: &Rc<LocalRollout>,
     mut flight: Flight,
-    kept: Option<Kept>,
+    kept: Option<Box<Kept>>,
     slot: &mut Option<Request<Upload>>,
     failed: Result<Arrival, Error>,
 ) -> Result<Response<Body>, Error> {
@@ -95,7 +93,8 @@ pub(super) async fn second_attempt(
         flight.hidden_failure(FailureKind::NoEndpoint, None, now_us);
         return ask_stable(journey, rollout, slot, now_us).await;
     }
-    let Some(kept) = kept.filter(|_| is_canary_failure(&failed)) else {
+    let is_shielded = flight.is_weighted() && rollout.view.routing.settings.shield;
+    let Some(mut kept) = kept.filter(|_| is_shielded && is_canary_failure(&failed)) else {
         return pass_on(journey.client, flight, failed, now_us);
     };
     if !rollout.state.budget.withdraw(now_us) {
@@ -103,8 +102,10 @@ pub(super) async fn second_attempt(
         kept.give_back(journey.client);
         return pass_on(journey.client, flight, failed, now_us);
     }
-    hide(journey.client, flight, failed, now_us);
-    *slot = Some(kept.into_request());
+    *slot = Some(kept.to_request());
+    // The map of the answer that nobody shall see takes the place of the one that goes out again.
+    kept.headers = hide(journey.client, flight, failed, now_us);
+    kept.give_back(journey.client);
     let answer = ask_stable(journey, rollout, slot, now_us).await;
     let is_answered = answer.as_ref().is_ok_and(|answer| answer.status().as_u16() < 500);
     let totals = &rollout.shard.shield;
@@ -130,17 +131,19 @@ pub(super) fn pass_on(
     came.map(|arrival| arrival.pass(client, Some(flight)))
 }
 
-/// The user does not see what came of the first attempt.
-fn hide(client: &Client, mut flight: Flight, failed: Result<Arrival, Error>, now_us: u64) {
+/// The user does not see what came of the first attempt; what is left of it is its header map.
+fn hide(client: &Client, mut flight: Flight, failed: Result<Arrival, Error>, now_us: u64) -> HeaderMap {
     match failed {
         Ok(arrival) => {
             flight.hidden_failure(FailureKind::Status, Some(arrival.answer.status().as_u16()), now_us);
-            recycle(client, arrival.discard(client, now_us));
+            arrival.discard(client, now_us)
         }
-        Err(Error::Upstream(kind)) => {
-            flight.hidden_failure(kind, None, now_us);
+        Err(error) => {
+            if let Error::Upstream(kind) = error {
+                flight.hidden_failure(kind, None, now_us);
+            }
+            HeaderMap::new()
         }
-        Err(_) => {}
     }
 }
 
@@ -151,7 +154,7 @@ async fn ask_stable(
     slot: &mut Option<Request<Upload>>,
     now_us: u64,
 ) -> Result<Response<Body>, Error> {
-    let arrived = journey.attempt(rollout.arm(Arm::Stable), WhenEjected::Try, slot, now_us).await;
+    let arrived = journey.attempt(rollout.arm(Arm::Stable), WhenEjected::Try, slot, None, now_us).await;
     if arrived.as_ref().map_or(true, Arrival::is_failure) {
         user_saw_failure(&rollout.shard, Arm::Canary);
     }

@@ -7,6 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
@@ -19,6 +21,8 @@ use super::gate::Gate;
 use super::lines::{LineWriter, NextLines};
 use super::pool::LocalEndpoint;
 use super::upload::Upload;
+use crate::counters::bump;
+use crate::endpoint::ConnectionGauge;
 
 type Wire = Connection<TokioIo<LineWriter>, Upload>;
 
@@ -38,6 +42,25 @@ pub(super) struct Upstream {
     pub(super) idle_since_us: u64,
     /// Where it rests; weak, since the pool holds it while it does.
     home: Weak<LocalEndpoint>,
+    _open: Open,
+}
+
+/// Counts a connection for as long as it is open.
+struct Open(Arc<ConnectionGauge>);
+
+// === impl Open ===
+
+impl Open {
+    fn new(gauge: Arc<ConnectionGauge>) -> Self {
+        bump(&gauge.open);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.store(self.0.open.load(Relaxed).saturating_sub(1), Relaxed);
+    }
 }
 
 // === impl Upstream ===
@@ -59,6 +82,7 @@ impl Upstream {
             reused: false,
             idle_since_us: 0,
             home: Rc::downgrade(home),
+            _open: Open::new(home.gauge()),
         }))
     }
 

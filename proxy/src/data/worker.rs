@@ -10,7 +10,6 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
-use http::HeaderMap;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Notify, watch};
 
@@ -20,6 +19,7 @@ use super::ids::RequestIds;
 use super::listen::Listeners;
 use super::local::Local;
 use super::reject::Rejections;
+use super::shield::Kept;
 use super::workers::{Limits, Stage, WorkersConfig};
 use crate::clock::Clock;
 use crate::snapshot::Snapshot;
@@ -44,8 +44,8 @@ pub(super) struct Worker {
     pub(super) rejections: Arc<Rejections>,
     /// Connections are to be closed as soon as they are idle.
     pub(super) draining: Cell<bool>,
-    /// Empty maps with room, for copies of heads.
-    pub(super) spare_heads: RefCell<Vec<HeaderMap>>,
+    /// Empty copies of heads, with room.
+    pub(super) spare_heads: RefCell<Vec<Box<Kept>>>,
     index: usize,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     local: RefCell<Rc<Local>>,

@@ -238,7 +238,8 @@ pub(crate) fn serve(counters: &GenerationCounters, tick: u64, arm: Arm, requests
     }
     let totals = shard.arm(arm);
     add(&totals.started, requests.into());
-    add(&totals.finished, requests.into());
+    add(&totals.codes[5], failed.into());
+    add(&totals.codes[2], (requests - failed).into());
     add(&totals.failures[0], failed.into());
     add(&totals.user_failures, failed.into());
 }

@@ -17,8 +17,6 @@ use crate::counters::{ArmTotals, FailureKind, GenerationCounters, Shard};
 pub struct ArmSums {
     /// Attempts begun.
     pub started: u64,
-    /// Attempts ended.
-    pub finished: u64,
     /// Of the begun ones, those directed to this arm.
     pub directed: u64,
     /// By status class; 0 is `none`.
@@ -170,14 +168,18 @@ impl ArmSums {
         self.failures.iter().sum()
     }
 
+    /// Attempts ended, in whatever way.
+    pub fn finished(&self) -> u64 {
+        self.codes.iter().sum()
+    }
+
     /// Attempts under way.
     pub fn in_flight(&self) -> u64 {
-        self.started.saturating_sub(self.finished)
+        self.started.saturating_sub(self.finished())
     }
 
     fn add_shard(&mut self, totals: &ArmTotals, seen: &mut [u32; BUCKETS]) {
         // What ends is read before what begins, so that nothing seems to end before it began.
-        self.finished += load(&totals.finished);
         self.user_failures += load(&totals.user_failures);
         self.directed += load(&totals.directed);
         add_all(&mut self.codes, &totals.codes);
@@ -193,7 +195,6 @@ impl ArmSums {
 
     fn add(&mut self, other: &Self) {
         self.started += other.started;
-        self.finished += other.finished;
         self.directed += other.directed;
         self.user_failures += other.user_failures;
         self.latency_sum_us += other.latency_sum_us;
@@ -207,7 +208,6 @@ impl Default for ArmSums {
     fn default() -> Self {
         Self {
             started: 0,
-            finished: 0,
             directed: 0,
             codes: [0; 6],
             failures: [0; FailureKind::COUNT],

@@ -273,7 +273,7 @@ fn totals_never_go_back_when_a_generation_ends() {
     cockpit.release("v3", &["127.0.0.1:9003"]).unwrap();
     cockpit.pass(500);
     cockpit.serve(Arm::Canary, 12, 0);
-    assert_eq!(cockpit.handle.totals()[0].sums.arm(Arm::Canary).finished, 42);
+    assert_eq!(cockpit.handle.totals()[0].sums.arm(Arm::Canary).finished(), 42);
     cockpit.pass(500);
     assert_eq!(cockpit.status().canary.as_ref().unwrap().requests, 12);
 }

@@ -149,10 +149,8 @@ impl Entry {
 
 /// The host without its port: `a:80` to `a`, `[::1]:80` to `[::1]`.
 pub(crate) fn without_port(host: &str) -> &str {
-    match host.rfind(':') {
-        Some(colon) if host[colon + 1..].bytes().all(|byte| byte.is_ascii_digit()) => &host[..colon],
-        _ => host,
-    }
+    let digits = host.bytes().rev().take_while(u8::is_ascii_digit).count();
+    host[..host.len() - digits].strip_suffix(':').unwrap_or(host)
 }
 
 /// The host in lower case; borrowed as it is where nothing has to change. `None` if it is too long for a name.

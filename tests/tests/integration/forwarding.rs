@@ -248,9 +248,3 @@ async fn a_request_without_one_good_host_is_refused_and_reaches_nobody() {
     let two = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
     expect_refused(&["GET / HTTP/1.1\r\n\r\n", two, "GET / HTTP/1.1\r\nHost: a,b\r\n\r\n"]).await;
 }
-
-#[tokio::test]
-async fn a_length_and_chunks_together_are_refused_and_reach_nobody() {
-    let both = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    expect_refused(&[both]).await;
-}
