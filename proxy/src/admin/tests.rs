@@ -297,13 +297,32 @@ async fn the_server_answers_over_a_socket_and_ends_when_told() {
     thread.join().unwrap();
 }
 
-/// Collects what is logged on this thread.
-#[derive(Clone, Default)]
-struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+thread_local! {
+    static LINES: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Collects what is logged on this thread. One subscriber for all tests: whether anybody listens to a log line is
+/// remembered for the whole process, so one for each test would be deaf now and then.
+struct Lines;
+
+impl Lines {
+    fn collect() {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| {
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Self).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+        });
+        LINES.with_borrow_mut(Vec::clear);
+    }
+
+    fn collected() -> String {
+        String::from_utf8(LINES.take()).unwrap()
+    }
+}
 
 impl std::io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -315,15 +334,11 @@ impl std::io::Write for Lines {
 #[tokio::test]
 async fn every_write_leaves_one_audit_line_also_a_refused_one_and_reads_leave_none() {
     let server = Server::start();
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    Lines::collect();
     server.get("/v1/rollouts/shop").await;
     server.write(Method::POST, "/v1/rollouts/shop/pause", "").await;
     server.ask(mk_request(Method::POST, "/v1/rollouts/sh%0aop/abort", "", &[("authorization", "Bearer nope")])).await;
-    drop(guard);
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = Lines::collected();
     let audit: Vec<&str> = text.lines().filter(|line| line.contains(" audit: ")).collect();
     assert_eq!(audit.len(), 2, "{text}");
     for part in ["who=\"token\"", "action=\"POST pause\"", "object=\"shop\"", "generation=1", "result=200"] {

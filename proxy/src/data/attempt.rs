@@ -45,13 +45,14 @@ pub(super) struct Arrival {
 
 impl Journey<'_> {
     /// Sends the request in `slot` to an endpoint of `arm`, at `now_us`. If it is still there after a failure, nothing of
-    /// it was sent. `kept` is a copy of a request that may be sent twice.
+    /// it was sent. `kept` is a copy of the request, if there is one anyway; else one is made only where the connection may
+    /// be about to be closed, since it costs as much as the rest of the decision.
     pub(super) async fn attempt(
         &self,
         arm: &LocalArm,
         when_ejected: WhenEjected,
         slot: &mut Option<Request<Upload>>,
-        mut kept: Option<&Kept>,
+        kept: Option<&Kept>,
         mut now_us: u64,
     ) -> Result<Arrival, Error> {
         let mut retries = self.settings.retries;
@@ -69,15 +70,27 @@ impl Journey<'_> {
             let error = match upstream {
                 Ok(upstream) => {
                     let reused = upstream.reused;
-                    match self.exchange(upstream, slot, now_us).await {
-                        // It had died at rest: this was no attempt yet.
-                        Err(_) if reused && slot.is_some() => continue,
-                        // It was closed while the request was on its way.
-                        Err(Error::Upstream(FailureKind::Reset)) if reused && kept.is_some() => {
-                            *slot = kept.take().map(Kept::repeated);
+                    let is_doubtful = kept.is_none() && endpoint.may_close(&upstream, now_us);
+                    let copy = slot.as_ref().filter(|_| is_doubtful).and_then(|request| Kept::of(self.client, request));
+                    let came = self.exchange(upstream, slot, now_us).await;
+                    // It had died at rest: this was no attempt yet.
+                    if came.is_err() && reused && slot.is_some() {
+                        endpoint.closes_at_rest();
+                        continue;
+                    }
+                    // It was closed while the request was on its way.
+                    if reused && matches!(came, Err(Error::Upstream(FailureKind::Reset))) {
+                        endpoint.closes_at_rest();
+                        if let Some(again) = copy.as_deref().or(kept) {
+                            *slot = Some(again.repeated());
                             wants_new = true;
                             continue;
                         }
+                    }
+                    if let Some(copy) = copy {
+                        copy.give_back(self.client);
+                    }
+                    match came {
                         Err(error) => error,
                         arrived => return arrived,
                     }

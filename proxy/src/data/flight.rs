@@ -35,11 +35,6 @@ impl Flight {
         Self { client: Rc::clone(client), rollout: Rc::clone(rollout), trial: Some(trial), status: None }
     }
 
-    /// Whether the weight assigned it, as opposed to a rule that asked for its arm.
-    pub(super) fn is_weighted(&self) -> bool {
-        self.trial.as_ref().is_some_and(Trial::is_weighted)
-    }
-
     /// The head of the answer is passed on.
     #[inline]
     pub(super) fn answering(&mut self, status: u16) {

@@ -103,11 +103,7 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
     let journey = Journey { client, settings: &local.snapshot.upstream };
     match target {
         Bound::Plain(arm) => {
-            let kept = request.as_ref().and_then(|request| Kept::of(client, request));
-            let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, kept.as_deref(), *start_us)).await;
-            if let Some(kept) = kept {
-                kept.give_back(client);
-            }
+            let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, None, *start_us)).await;
             arrived.map(|arrival| arrival.pass(client, None))
         }
         Bound::Rollout(rollout, choice) => {
@@ -159,9 +155,11 @@ async fn forward(
         rollout.state.budget.deposit();
         when_ejected = WhenEjected::Try;
     }
-    let kept = slot.as_ref().and_then(|request| Kept::of(client, request));
+    let is_shielded =
+        choice.arm == Arm::Canary && choice.reason != Reason::Directed && rollout.view.routing.settings.shield;
+    let kept = slot.as_ref().filter(|_| is_shielded).and_then(|request| Kept::of(client, request));
     match journey.attempt(rollout.arm(choice.arm), when_ejected, slot, kept.as_deref(), start_us).await {
-        Ok(arrival) if choice.arm == Arm::Stable || kept.is_none() || !arrival.is_failure() => {
+        Ok(arrival) if kept.is_none() || !arrival.is_failure() => {
             if let Some(kept) = kept {
                 kept.give_back(client);
             }
@@ -196,6 +194,6 @@ mod tests {
         }
         // Every byte is copied into hyper's place for it, once per request.
         let size = size_of(handle);
-        assert!(size <= 1_280, "{size} bytes");
+        assert!(size <= 1_344, "{size} bytes");
     }
 }

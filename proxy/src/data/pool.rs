@@ -12,6 +12,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::upstream::Upstream;
 use crate::endpoint::{ConnectionGauge, Endpoint};
 
+/// A connection that was at rest for so long may meet the peer's idle time-out; one in steady use does not.
+const RESTED_US: u64 = 2_000;
+
 /// Connections that rest at an endpoint until the settings say otherwise.
 const DEFAULT_KEEP: usize = 64;
 
@@ -22,6 +25,8 @@ pub(super) struct LocalEndpoint {
     /// The warmest at the back.
     idle: RefCell<VecDeque<Box<Upstream>>>,
     keep: Cell<usize>,
+    /// The peer has closed a resting connection before.
+    closes: Cell<bool>,
     gauge: Arc<ConnectionGauge>,
 }
 
@@ -46,7 +51,7 @@ pub(super) enum WhenEjected {
 impl LocalEndpoint {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
         let gauge = endpoint.add_gauge();
-        Self { endpoint, idle: RefCell::default(), keep: Cell::new(DEFAULT_KEEP), gauge }
+        Self { endpoint, idle: RefCell::default(), keep: Cell::new(DEFAULT_KEEP), closes: Cell::new(false), gauge }
     }
 
     /// Where a connection says that it is open.
@@ -75,10 +80,25 @@ impl LocalEndpoint {
         self.show_idle(idle.len());
     }
 
+    /// The peer has closed a connection that rested, or that was about to.
+    pub(super) fn closes_at_rest(&self) {
+        self.closes.set(true);
+    }
+
+    /// Whether the peer may be closing this connection right now: it has rested for a while, or this peer is known for it.
+    #[inline]
+    pub(super) fn may_close(&self, upstream: &Upstream, now_us: u64) -> bool {
+        upstream.reused && (self.closes.get() || now_us.saturating_sub(upstream.idle_since_us) >= RESTED_US)
+    }
+
     /// Closes what has rested since before `oldest_us`, and what the peer has closed.
     pub(super) fn tidy(&self, oldest_us: u64) {
         let mut idle = self.idle.borrow_mut();
-        idle.retain_mut(|upstream| upstream.idle_since_us >= oldest_us && upstream.is_resting());
+        idle.retain_mut(|upstream| {
+            let is_resting = upstream.is_resting();
+            self.closes.set(self.closes.get() || !is_resting);
+            is_resting && upstream.idle_since_us >= oldest_us
+        });
         self.show_idle(idle.len());
     }
 

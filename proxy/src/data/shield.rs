@@ -65,11 +65,11 @@ impl Kept {
     /// The request once more, and the copy stays.
     #[cold]
     pub(super) fn repeated(&self) -> Request<Upload> {
-        Self { method: self.method.clone(), target: self.target.clone(), headers: self.headers.clone() }.to_request()
+        Self { method: self.method.clone(), target: self.target.clone(), headers: self.headers.clone() }.take_request()
     }
 
     /// The request again; the map goes with it.
-    fn to_request(&mut self) -> Request<Upload> {
+    fn take_request(&mut self) -> Request<Upload> {
         let mut request = Request::new(Upload::Empty);
         *request.method_mut() = std::mem::take(&mut self.method);
         *request.uri_mut() = std::mem::take(&mut self.target);
@@ -93,8 +93,7 @@ pub(super) async fn second_attempt(
         flight.hidden_failure(FailureKind::NoEndpoint, None, now_us);
         return ask_stable(journey, rollout, slot, now_us).await;
     }
-    let is_shielded = flight.is_weighted() && rollout.view.routing.settings.shield;
-    let Some(mut kept) = kept.filter(|_| is_shielded && is_canary_failure(&failed)) else {
+    let Some(mut kept) = kept.filter(|_| is_canary_failure(&failed)) else {
         return pass_on(journey.client, flight, failed, now_us);
     };
     if !rollout.state.budget.withdraw(now_us) {
@@ -102,7 +101,7 @@ pub(super) async fn second_attempt(
         kept.give_back(journey.client);
         return pass_on(journey.client, flight, failed, now_us);
     }
-    *slot = Some(kept.to_request());
+    *slot = Some(kept.take_request());
     // The map of the answer that nobody shall see takes the place of the one that goes out again.
     kept.headers = hide(journey.client, flight, failed, now_us);
     kept.give_back(journey.client);

@@ -45,6 +45,10 @@ pub(super) struct Worker {
     /// Connections are to be closed as soon as they are idle.
     pub(super) draining: Cell<bool>,
     /// Empty copies of heads, with room.
+    #[allow(
+        clippy::vec_box,
+        reason = "boxes go out and come back; unboxed, each way would be an allocation or a copy"
+    )]
     pub(super) spare_heads: RefCell<Vec<Box<Kept>>>,
     index: usize,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
