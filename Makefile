@@ -24,8 +24,9 @@ release: setup ## Optimised programs in target/release.
 test: setup ## Every test, on real sockets.
 	$(CARGO) build --locked -p sluice-proxy -p sluice-cli -p sluice-examples
 	$(CARGO) test --locked --workspace --no-fail-fast
+	$(CARGO) test --locked --release -p sluice-engine --test monte_carlo
 
-check: setup fmt clippy doc deny generated wasm ## Formatting, lints, docs, dependency rules, generated files, engine for wasm32.
+check: setup fmt clippy test doc deny generated wasm ## Formatting, lints, tests, docs, dependency rules, generated files, engine for wasm32.
 
 fmt: setup
 	$(CARGO) fmt --all --check
@@ -46,7 +47,8 @@ deny: $(DENY) ## Licences, bans and sources; advisories where their database can
 	  || echo "advisories: skipped, their database can't be reached from here"
 
 generated: setup ## Files that are made from code are as the code makes them.
-	$(CARGO) test --locked --quiet -p sluice-proxy --lib metrics
+	$(CARGO) test --locked --quiet -p sluice-proxy --lib the_readme_shows_exactly_this_table
+	$(CARGO) run --locked --quiet -p sluice-engine --example decision_picture | diff - docs/decision.svg
 
 wasm: ## The engine builds without an operating system.
 	@if rustup target list --installed 2>/dev/null | grep -q wasm32-unknown-unknown; \

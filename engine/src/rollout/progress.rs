@@ -1,150 +1,20 @@
-//! How a canary moves: it begins, climbs, is held, is taken back, or becomes stable.
+//! How a canary moves while it is under way: on evidence, and on time.
 
 use super::door::Action;
-use super::event::{EventKind, Outcome, PastGeneration};
+use super::event::{EventKind, Outcome};
 use super::message;
 use super::phase::Reason;
-use super::trial::{Stage, StepClock, Trial};
-use super::{Rollout, State, TakenBack};
+use super::trial::Stage;
+use super::{Rollout, State};
 use crate::evidence::Observations;
 use crate::judge::{Finding, Metric, Pricing, Verdict};
-use crate::plan::{OnInconclusive, Plan, Strategy};
+use crate::plan::{OnInconclusive, Strategy};
 use crate::units::Weight;
 
 /// Promotion is looked at this often.
 const CHECK_EVERY_MS: u64 = 1_000;
 
 impl Rollout {
-    // === configuration ===
-
-    pub(super) fn handle_new_canary(&mut self, now: u64, version: String, out: &mut Vec<Action>) {
-        if version == self.stable {
-            self.withdraw(now, "the configuration went back to the stable version", out);
-        } else if self.canary() != Some(&version) {
-            self.supersede(now, &format!("version {version} came"));
-            self.begin(now, version, out);
-        }
-    }
-
-    pub(super) fn handle_plan(&mut self, now: u64, plan: Plan, out: &mut Vec<Action>) {
-        if plan == self.plan {
-            return;
-        }
-        self.plan = plan;
-        self.restart_trial(now, "the plan changed", out);
-    }
-
-    pub(super) fn handle_stable(&mut self, now: u64, version: String, out: &mut Vec<Action>) {
-        if version == self.stable {
-            return;
-        }
-        if self.canary() == Some(&version) {
-            self.finish(now, Outcome::Promoted, "the configuration names it as stable", out);
-        } else {
-            self.stable = version;
-            self.restart_trial(now, "the stable version changed", out);
-        }
-    }
-
-    fn restart_trial(&mut self, now: u64, cause: &str, out: &mut Vec<Action>) {
-        if let State::Trial(trial) = &self.state {
-            let version = trial.version.clone();
-            self.supersede(now, cause);
-            self.begin(now, version, out);
-        }
-    }
-
-    // === begin ===
-
-    /// Starts a generation for `version`.
-    pub(super) fn begin(&mut self, now: u64, version: String, out: &mut Vec<Action>) {
-        self.generation += 1;
-        self.state = State::Trial(Box::new(Trial::new(version, &self.plan, now)));
-        let message = format!("{} beside {}", self.canary().unwrap_or_default(), self.stable);
-        self.set_weight(now, Weight::ZERO, Pricing::Restart, out);
-        self.emit(EventKind::Started, message, None, out);
-        if self.writable {
-            self.enter_first_stage(now, out);
-        }
-    }
-
-    fn enter_first_stage(&mut self, now: u64, out: &mut Vec<Action>) {
-        match &self.plan.strategy {
-            Strategy::Canary { steps } => {
-                let first = if self.plan.skip_analysis { steps.len() - 1 } else { 0 };
-                self.enter_step(now, first, out);
-            }
-            Strategy::BlueGreen(_) if self.plan.skip_analysis => self.enter_watch(now, out),
-            Strategy::BlueGreen(_) => self.enter(now, Stage::Preview),
-            Strategy::Manual { weight } => {
-                let weight = *weight;
-                self.enter(now, Stage::Manual);
-                self.set_weight(now, weight, Pricing::Restart, out);
-            }
-        }
-    }
-
-    /// Goes to the weight of step `index` of a canary plan.
-    pub(super) fn enter_step(&mut self, now: u64, index: usize, out: &mut Vec<Action>) {
-        let Strategy::Canary { steps } = &self.plan.strategy else { return };
-        let (Some(step), count) = (steps.get(index).copied(), steps.len()) else { return };
-        self.enter(now, Stage::Step(index));
-        let pricing = self.next_pricing();
-        self.set_weight(now, step.weight, pricing, out);
-        if let Some(percent) = step.scale {
-            out.push(Action::Scale { generation: self.generation, percent });
-        }
-        let message = format!("step {} of {count}: {}", index + 1, step.weight);
-        self.emit(EventKind::Step, message, None, out);
-    }
-
-    /// Blue-green promotion: everything to the new version, the old one kept.
-    pub(super) fn enter_watch(&mut self, now: u64, out: &mut Vec<Action>) {
-        self.enter(now, Stage::Watch);
-        let pricing = self.next_pricing();
-        self.set_weight(now, Weight::FULL, pricing, out);
-        self.emit(EventKind::Step, "promoted: 100 %, the old version is kept".to_owned(), None, out);
-    }
-
-    fn enter(&mut self, now: u64, stage: Stage) {
-        let State::Trial(trial) = &mut self.state else { return };
-        trial.stage = stage;
-        trial.pause = None;
-        trial.released = false;
-        trial.checked_ms = None;
-        trial.clock = StepClock::start(now, 0);
-    }
-
-    /// Each of the K planned starts is paid for once; whatever begins anew pays as a restart.
-    fn next_pricing(&mut self) -> Pricing {
-        let planned = self.plan.strategy.weight_steps();
-        let State::Trial(trial) = &mut self.state else { return Pricing::Restart };
-        if trial.starts >= planned {
-            return Pricing::Restart;
-        }
-        trial.starts += 1;
-        Pricing::Step
-    }
-
-    /// Lowering to 0 and the first weight of a generation are immediate; all else waits for the next tick, so that a
-    /// start cohort has one weight.
-    pub(super) fn set_weight(&mut self, now: u64, weight: Weight, pricing: Pricing, out: &mut Vec<Action>) {
-        let planned = self.plan.strategy.weight_steps() as usize;
-        let State::Trial(trial) = &mut self.state else { return };
-        let tick = trial.tick(now);
-        let next = if tick == 0 && trial.reached.is_zero() { 0 } else { tick + 1 };
-        let is_last = match trial.stage {
-            Stage::Step(index) => index + 1 >= planned,
-            Stage::Watch => true,
-            Stage::Ready | Stage::Preview | Stage::Manual => false,
-        };
-        trial.judge.begin_step(next, weight.fraction(), pricing, is_last);
-        trial.weight = weight;
-        trial.reached = trial.reached.max(weight);
-        let from_tick = if weight.is_zero() { 0 } else { next };
-        out.push(Action::SetWeight { generation: self.generation, weight, from_tick });
-    }
-
     // === evidence ===
 
     pub(super) fn take_evidence(
@@ -311,106 +181,5 @@ impl Rollout {
         views
             .iter()
             .any(|view| view.metric == Metric::Failures && view.x == 0 && view.n >= u64::from(self.plan.min_requests))
-    }
-
-    // === end ===
-
-    /// Weight 0 and latched: only `retry` or a new version clears it.
-    pub(super) fn take_back(
-        &mut self,
-        now: u64,
-        reason: Reason,
-        cause: String,
-        verdict: Option<Verdict>,
-        out: &mut Vec<Action>,
-    ) {
-        let State::Trial(trial) = &self.state else { return };
-        out.push(Action::SetWeight { generation: self.generation, weight: Weight::ZERO, from_tick: 0 });
-        let outcome = if reason == Reason::Aborted { Outcome::Aborted } else { Outcome::Reverted };
-        let kind = if reason == Reason::Aborted { EventKind::Aborted } else { EventKind::Reverted };
-        let taken = TakenBack {
-            version: trial.version.clone(),
-            reason,
-            cause: cause.clone(),
-            verdict: verdict.clone(),
-            origin_ms: trial.origin_ms,
-            step: step_of(trial),
-            metrics: trial.judge.views(trial.tick(now)),
-        };
-        self.record(now, outcome, &cause, verdict.clone());
-        self.state = State::TakenBack(Box::new(taken));
-        self.emit(kind, cause, verdict, out);
-    }
-
-    /// The canary becomes stable.
-    pub(super) fn finish(&mut self, now: u64, outcome: Outcome, cause: &str, out: &mut Vec<Action>) {
-        let Some(version) = self.canary().map(str::to_owned) else { return };
-        self.record(now, outcome, cause, None);
-        self.stable = version;
-        self.state = State::Healthy { completed: true };
-        out.push(Action::Finish { generation: self.generation, stable: self.stable.clone() });
-        let message = format!("{} serves everyone: {cause}", self.stable);
-        self.emit(EventKind::Completed, message, None, out);
-    }
-
-    /// Back to the stable version without verdict.
-    pub(super) fn withdraw(&mut self, now: u64, cause: &str, out: &mut Vec<Action>) {
-        if self.canary().is_none() {
-            return;
-        }
-        out.push(Action::SetWeight { generation: self.generation, weight: Weight::ZERO, from_tick: 0 });
-        self.record(now, Outcome::Withdrawn, cause, None);
-        self.emit(EventKind::Note, cause.to_owned(), None, out);
-        self.state = State::Healthy { completed: false };
-    }
-
-    pub(super) fn supersede(&mut self, now: u64, cause: &str) {
-        self.record(now, Outcome::Superseded, cause, None);
-    }
-
-    /// Writes the generation under way into history; one that was taken back is there already.
-    fn record(&mut self, now: u64, outcome: Outcome, cause: &str, verdict: Option<Verdict>) {
-        let State::Trial(trial) = &self.state else { return };
-        let past = PastGeneration {
-            generation: self.generation,
-            version: trial.version.clone(),
-            stable: self.stable.clone(),
-            outcome,
-            cause: cause.to_owned(),
-            duration_ms: trial.age_ms(now),
-            reached: trial.reached,
-            verdict,
-        };
-        self.remember(past);
-    }
-
-    // === fleet ===
-
-    pub(super) fn handle_veto(&mut self, now: u64, proxy: String, generation: u64, out: &mut Vec<Action>) {
-        let State::Trial(trial) = &mut self.state else { return };
-        if generation != self.generation {
-            return;
-        }
-        trial.vetoes.insert(proxy);
-        let count = trial.vetoes.len();
-        if count >= 2 {
-            let cause = format!("{count} proxies took it back on their own counts");
-            self.take_back(now, Reason::Reverted, cause, None, out);
-        } else {
-            self.pause(Reason::ProxyVeto, None, out);
-        }
-    }
-
-    pub(super) fn handle_pod_fault(&mut self, now: u64, generation: u64, reason: &str, out: &mut Vec<Action>) {
-        if generation == self.generation {
-            self.take_back(now, Reason::PodFault, format!("the canary's pods failed: {reason}"), None, out);
-        }
-    }
-}
-
-pub(super) fn step_of(trial: &Trial) -> usize {
-    match trial.stage {
-        Stage::Step(index) => index,
-        Stage::Ready | Stage::Preview | Stage::Watch | Stage::Manual => 0,
     }
 }

@@ -1,9 +1,9 @@
 //! A rollout as people see it.
 
+use super::end::step_of;
 use super::event::PastGeneration;
 use super::message;
 use super::phase::{Phase, Reason};
-use super::progress::step_of;
 use super::trial::Trial;
 use super::{Rollout, State};
 use crate::judge::{MetricView, Missing, Verdict};
