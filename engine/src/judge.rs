@@ -97,10 +97,13 @@ impl Judge {
         self
     }
 
-    /// What stable did before the generation began, per tick `(done, failed)`, oldest first: the automatic guard
-    /// then need not be careful in the first step.
-    pub fn learn(&mut self, stable_ticks: impl IntoIterator<Item = (u32, u32)>) {
-        self.ledger.learn(stable_ticks);
+    /// A judge of the next generation, which starts at its own tick 0. All it knows is how stable's failures were
+    /// scattered before, so that the automatic guard need not be careful in the first step.
+    #[must_use]
+    pub fn successor(&self, settings: Settings) -> Self {
+        let mut next = Self::new(settings);
+        next.ledger.inherit(&self.ledger);
+        next
     }
 
     /// The settings in force.

@@ -27,7 +27,7 @@ pub use phase::{Phase, Reason};
 pub use saved::Saved;
 pub use view::View;
 
-use crate::judge::{MetricView, Verdict};
+use crate::judge::{Judge, MetricView, Verdict};
 use crate::plan::Plan;
 use crate::units::Weight;
 use trial::Trial;
@@ -39,6 +39,8 @@ pub struct Rollout {
     stable: String,
     generation: u64,
     state: State,
+    /// Watches stable while no canary is under way.
+    watch: Box<Judge>,
     history: VecDeque<PastGeneration>,
     writable: bool,
 }
@@ -71,6 +73,7 @@ impl Rollout {
     /// A rollout without canary, whose `stable` version serves everyone.
     pub fn new(plan: Plan, stable: String) -> Self {
         Self {
+            watch: Box::new(Judge::new(plan.analysis.clone())),
             plan,
             stable,
             generation: 0,
@@ -176,6 +179,28 @@ impl Rollout {
             State::Healthy { completed: true } => Reason::Completed,
             State::Trial(trial) => trial.reason(&self.plan),
             State::TakenBack(taken) => taken.reason,
+        }
+    }
+
+    /// Who watches the arms at present.
+    fn judge(&self) -> &Judge {
+        match &self.state {
+            State::Trial(trial) => &trial.judge,
+            State::Healthy { .. } | State::TakenBack(_) => &self.watch,
+        }
+    }
+
+    /// The trial is over: stable is watched on.
+    fn watch_on(&mut self) {
+        *self.watch = self.judge().successor(self.plan.analysis.clone());
+    }
+
+    /// Another version is stable: its habits are not known yet.
+    fn forget_stable(&mut self) {
+        let unknown = Judge::new(self.plan.analysis.clone());
+        match &mut self.state {
+            State::Trial(trial) => trial.judge = unknown,
+            State::Healthy { .. } | State::TakenBack(_) => *self.watch = unknown,
         }
     }
 

@@ -105,13 +105,30 @@ fn a_burst_in_one_tick_counts_as_its_guard_allows() {
     assert_eq!(record.rows.len(), 2, "a guarded cohort stays a row of its own");
 }
 
+/// A judge that has seen stable fail now and then, one at a time, for two minutes.
+fn seen_quiet(settings: Settings) -> Judge {
+    let mut judge = Judge::new(settings);
+    for tick in 0..2_400 {
+        judge.observe(&tick_of(tick, Counts::default(), known(20, u32::from(tick % 100 == 0))));
+    }
+    judge
+}
+
+#[test]
+fn a_successor_knows_stables_habits_and_nothing_else() {
+    let mut former = judge();
+    run(&mut former, 0..2_400, Load { canary: (5, 1), stable: (95, 0) });
+    let next = former.successor(Settings::default());
+    assert_eq!((next.views(0)[0].n, next.views(0)[0].n_stable), (0, 0));
+    assert!(!next.is_holding() && !next.is_suspended());
+}
+
 #[test]
 fn the_automatic_guard_is_careful_without_history_and_off_with_a_quiet_one() {
     let burst = Load { canary: (250, 50), stable: (4_750, 0) };
     let mut careful = Judge::new(Settings::default());
     careful.begin_step(0, 0.05, Pricing::Step, false);
-    let mut sure = Judge::new(Settings::default());
-    sure.learn((0..2_400).map(|tick| (20, u32::from(tick % 100 == 0))));
+    let mut sure = seen_quiet(Settings::default()).successor(Settings::default());
     sure.begin_step(0, 0.05, Pricing::Step, false);
     run(&mut careful, 0..1, burst);
     run(&mut sure, 0..1, burst);

@@ -7,7 +7,8 @@
 
 use std::collections::VecDeque;
 
-use super::settings::{Guard, Routing};
+use super::cohorts::Cohort;
+use super::settings::{Guard, Metric, Routing};
 
 /// Ticks that share one estimate of the failure share: 10 s.
 const BLOCK_TICKS: u64 = 200;
@@ -59,6 +60,14 @@ impl Block {
 // === impl History ===
 
 impl History {
+    /// Adds the next tick, unless an outage of both arms was in force.
+    pub(crate) fn add(&mut self, cohort: &Cohort) {
+        if !cohort.held {
+            let stable = cohort.linear(Metric::Failures).tally;
+            self.push(stable.n_stable, stable.x_stable);
+        }
+    }
+
     /// Adds one tick: stable requests and their failures.
     pub(crate) fn push(&mut self, n: f64, x: f64) {
         if self.blocks.back().is_none_or(|block| block.ticks == BLOCK_TICKS) {

@@ -102,10 +102,11 @@ impl Ledger {
         self.planned.push(PlannedStep { tick, weight, pricing, last });
     }
 
-    /// Stable's counts per tick from before the generation, oldest first, for the automatic guard.
-    pub(crate) fn learn(&mut self, ticks: impl IntoIterator<Item = (u32, u32)>) {
-        for (n, x) in ticks {
-            self.history.push(f64::from(n), f64::from(x));
+    /// Takes over what `former` knows of stable's habits, the ticks included that it still keeps one by one.
+    pub(crate) fn inherit(&mut self, former: &Self) {
+        self.history = former.history.clone();
+        for cohort in former.cohorts.range(0, former.now()) {
+            self.history.add(cohort);
         }
     }
 
@@ -154,11 +155,8 @@ impl Ledger {
             self.begin(step, tick);
         }
         self.now = Some(tick);
-        if let Some(retired) = self.cohorts.open(self.weight, self.cap)
-            && !retired.held
-        {
-            let stable = retired.linear(Metric::Failures).tally;
-            self.history.push(stable.n_stable, stable.x_stable);
+        if let Some(retired) = self.cohorts.open(self.weight, self.cap) {
+            self.history.add(&retired);
         }
         if tick.is_multiple_of(2) {
             self.windows.begin_restart(tick);

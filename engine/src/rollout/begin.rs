@@ -34,6 +34,7 @@ impl Rollout {
             self.finish(now, Outcome::Promoted, "the configuration names it as stable", out);
         } else {
             self.stable = version;
+            self.forget_stable();
             self.restart_trial(now, "the stable version changed", out);
         }
     }
@@ -51,7 +52,7 @@ impl Rollout {
     /// Starts a generation for `version`.
     pub(super) fn begin(&mut self, now: u64, version: String, out: &mut Vec<Action>) {
         self.generation += 1;
-        self.state = State::Trial(Box::new(Trial::new(version, &self.plan, now)));
+        self.state = State::Trial(Box::new(Trial::new(version, &self.plan, self.judge(), now)));
         let message = format!("{} beside {}", self.canary().unwrap_or_default(), self.stable);
         self.set_weight(now, Weight::ZERO, Pricing::Restart, out);
         self.emit(EventKind::Started, message, None, out);

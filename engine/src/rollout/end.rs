@@ -32,6 +32,7 @@ impl Rollout {
             metrics: trial.judge.views(trial.tick(now)),
         };
         self.record(now, outcome, &cause, verdict.clone());
+        self.watch_on();
         self.state = State::TakenBack(Box::new(taken));
         self.emit(kind, cause, verdict, out);
     }
@@ -42,6 +43,7 @@ impl Rollout {
         self.record(now, outcome, cause, None);
         self.stable = version;
         self.state = State::Healthy { completed: true };
+        self.forget_stable();
         out.push(Action::Finish { generation: self.generation, stable: self.stable.clone() });
         let message = format!("{} serves everyone: {cause}", self.stable);
         self.emit(EventKind::Completed, message, None, out);
@@ -55,6 +57,7 @@ impl Rollout {
         out.push(Action::SetWeight { generation: self.generation, weight: Weight::ZERO, from_tick: 0 });
         self.record(now, Outcome::Withdrawn, cause, None);
         self.emit(EventKind::Note, cause.to_owned(), None, out);
+        self.watch_on();
         self.state = State::Healthy { completed: false };
     }
 

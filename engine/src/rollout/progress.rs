@@ -25,10 +25,10 @@ impl Rollout {
         beat: bool,
         out: &mut Vec<Action>,
     ) {
-        let State::Trial(trial) = &mut self.state else { return };
         if generation != self.generation {
             return;
         }
+        let State::Trial(trial) = &mut self.state else { return self.watch.observe(seen) };
         trial.judge.observe(seen);
         if !trial.is_judged() {
             return;

@@ -102,14 +102,9 @@ impl Rollout {
 
     /// Goes on where `saved` left off. A canary whose step the plan no longer has begins anew, as a new generation.
     pub fn restore(plan: Plan, saved: Saved, now: u64) -> (Self, Vec<Action>) {
-        let mut rollout = Self {
-            plan,
-            stable: saved.stable,
-            generation: saved.generation,
-            state: State::Healthy { completed: false },
-            history: VecDeque::from(saved.history),
-            writable: true,
-        };
+        let mut rollout = Self::new(plan, saved.stable);
+        rollout.generation = saved.generation;
+        rollout.history = VecDeque::from(saved.history);
         rollout.history.truncate(Self::HISTORY);
         let mut out = Vec::new();
         match saved.state {
@@ -138,7 +133,7 @@ impl Rollout {
                 unjudged,
                 released,
             } => {
-                let mut trial = Trial::new(version, &rollout.plan, now);
+                let mut trial = Trial::new(version, &rollout.plan, &rollout.watch, now);
                 trial.stage = stage;
                 trial.pause = pause;
                 trial.starts = starts;

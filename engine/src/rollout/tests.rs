@@ -482,3 +482,44 @@ mod commands {
 }
 
 mod invariants;
+
+// === stable's habits ===
+
+/// The score after one tick in which half of the canary's requests failed, `quiet_seconds` after the start.
+fn score_of_a_first_burst(mut world: World, quiet_seconds: u64) -> f64 {
+    world.stable_fails = 500;
+    world.run_seconds(quiet_seconds);
+    world.release("v2");
+    world.canary_fails = 2;
+    world.tick();
+    world.rollout().view(world.now).metrics[0].abs
+}
+
+#[test]
+fn a_minute_of_single_failures_before_the_release_lifts_the_automatic_guard_of_its_first_step() {
+    let (unknown, known) = (World::new(LADDER, "{}"), World::new(LADDER, "{}"));
+    let (careful, sure) = (score_of_a_first_burst(unknown, 0), score_of_a_first_burst(known, 70));
+    assert!(sure > careful + 2.0, "{sure} against {careful}");
+}
+
+#[test]
+fn stables_habits_are_remembered_after_a_revert_and_forgotten_when_another_version_is_stable() {
+    let quiet = |then: fn(&mut World)| {
+        let mut world = World::new(LADDER, "{}");
+        world.stable_fails = 500;
+        world.run_seconds(70);
+        then(&mut world);
+        world.canary_fails = 0;
+        score_of_a_first_burst(world, 0)
+    };
+    let reverted = quiet(|world| {
+        world.release("bad");
+        world.canary_fails = 1;
+        world.run_seconds(1);
+        assert_eq!(world.rollout().reason(), Reason::Reverted);
+    });
+    let other = quiet(|world| {
+        world.send(Input::StableIs { version: "v1.1".to_owned() });
+    });
+    assert!(reverted > other + 2.0, "{reverted} against {other}");
+}

@@ -78,12 +78,13 @@ impl StepClock {
 // === impl Trial ===
 
 impl Trial {
-    pub(super) fn new(version: String, plan: &Plan, now: u64) -> Self {
+    /// A canary that begins now; `former` knows stable's habits.
+    pub(super) fn new(version: String, plan: &Plan, former: &Judge, now: u64) -> Self {
         Self {
             version,
             origin_ms: now,
             earlier_ms: 0,
-            judge: Judge::new(plan.analysis.clone()),
+            judge: former.successor(plan.analysis.clone()),
             unjudged: plan.skip_analysis,
             stage: Stage::Ready,
             pause: None,

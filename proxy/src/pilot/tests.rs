@@ -323,3 +323,26 @@ fn a_running_pilot_obeys_wakes_up_for_failures_and_ends_when_told() {
     drop(running);
     assert_eq!(runtime.block_on(handle.command("shop", None, Command::Pause)), Err(CommandError::Stopped));
 }
+
+// === stable's habits ===
+
+/// The canary's score after its first tick, half of which failed.
+fn score_of_a_first_burst(mut cockpit: Cockpit) -> f64 {
+    cockpit.release("v2", &["127.0.0.1:9002"]).unwrap();
+    cockpit.pass(100);
+    cockpit.serve(Arm::Canary, 10, 5);
+    cockpit.pass(300);
+    cockpit.status().metrics[0].abs
+}
+
+#[test]
+fn what_stable_did_before_the_release_is_known_to_the_judge_of_the_canary() {
+    let unknown = Cockpit::start(&without_canary(SHOP), None);
+    let mut known = Cockpit::start(&without_canary(SHOP), None);
+    for beat in 0..700 {
+        known.serve(Arm::Stable, 20, u32::from(beat % 20 == 0));
+        known.pass(100);
+    }
+    let (careful, sure) = (score_of_a_first_burst(unknown), score_of_a_first_burst(known));
+    assert!(sure > careful + 2.0, "{sure} against {careful}");
+}
