@@ -7,20 +7,46 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use sluice_engine::evidence::Arm;
+use sluice_engine::evidence::{Arm, Counts};
 use sluice_engine::histogram::BUCKETS;
+use sluice_engine::units::TICK_MS;
 use tokio::sync::Notify;
+
+/// The oldest slots are left alone: whoever reads them may be late by as many ticks, and another worker may have begun
+/// to use them anew.
+pub const RING_MARGIN_TICKS: u64 = 9;
 
 /// Slots for outcomes that come later than the ring is long, by step: the step's number modulo this.
 pub const LATE_SLOTS: usize = 8;
 
 /// The eight counters of both arms for one start cohort: one cache line.
+///
+/// Two counters share a word, so that an ordinary outcome (done, and fast) is one addition. A carry from the lower into
+/// the upper one does no harm: readers take differences of whole words, and a difference is exact.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct Cohort {
-    /// Indexed by [`Arm::index`], then in the order of `Counts::to_array`.
-    pub arms: [[AtomicU32; 8]; 2],
+    /// Indexed by [`Arm::index`].
+    pub arms: [Pairs; 2],
 }
+
+/// The eight counters of one arm in one start cohort.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    /// `started`, and above it `late_cancel`.
+    pub started: AtomicU64,
+    /// `done`, and above it `fast`.
+    pub done: AtomicU64,
+    /// `failed`, and above it `slow`.
+    pub failed: AtomicU64,
+    /// `c4xx`, and above it `excluded`.
+    pub c4xx: AtomicU64,
+}
+
+/// One in the lower counter of a word.
+pub const LOWER: u64 = 1;
+/// One in the upper counter of a word.
+pub const UPPER: u64 = 1 << 32;
 
 /// Why an attempt failed: the label `kind` of `sluice_attempt_failures_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +76,8 @@ pub struct ArmTotals {
     pub started: AtomicU64,
     /// Of the begun ones, those directed by header, cookie, match rule or preview.
     pub directed: AtomicU64,
-    /// Attempts ended, by status class of the answer: 0 is `none`, then 1xx to 5xx.
+    /// Attempts ended, by status class of the answer: 0 is `none`, then 1xx to 5xx. 2xx are not counted here: they are
+    /// what has a latency and no other class.
     pub codes: [AtomicU64; 6],
     /// Failed attempts by [`FailureKind::index`].
     pub failures: [AtomicU64; FailureKind::COUNT],
@@ -78,6 +105,8 @@ pub struct ShieldTotals {
 pub struct Shard {
     /// Start cohorts: slot = tick modulo the length, a power of two.
     pub ring: Box<[Cohort]>,
+    /// An outcome finds its cohort in the ring if its request took no longer than this, microseconds.
+    pub ring_us: u64,
     /// Outcomes of cohorts older than the ring, by step.
     pub late: [Cohort; LATE_SLOTS],
     /// Totals, indexed by [`Arm::index`].
@@ -100,6 +129,23 @@ pub struct GenerationCounters {
 pub struct Wake {
     pending: AtomicBool,
     notify: Notify,
+}
+
+// === impl Pairs ===
+
+impl Pairs {
+    /// The four words. Outcomes come before starts, so that whoever reads in this order sees nothing end before it
+    /// began.
+    pub fn words(&self) -> [u64; 4] {
+        [&self.c4xx, &self.failed, &self.done, &self.started].map(|word| word.load(Relaxed))
+    }
+
+    /// The counts in words, or in differences of words, of [`Pairs::words`].
+    pub fn counts(words: [u64; 4]) -> Counts {
+        let [(c4xx, excluded), (failed, slow), (done, fast), (started, late_cancel)] =
+            words.map(|word| (word as u32, (word >> 32) as u32));
+        Counts { started, done, failed, fast, slow, excluded, late_cancel, c4xx }
+    }
 }
 
 // === impl FailureKind ===
@@ -147,6 +193,7 @@ impl Shard {
         debug_assert!(ticks.is_power_of_two(), "the slot of a tick is found by a mask");
         Self {
             ring: (0..ticks).map(|_| Cohort::default()).collect(),
+            ring_us: (ticks as u64).saturating_sub(RING_MARGIN_TICKS) * TICK_MS * 1_000,
             late: Default::default(),
             arms: [ArmTotals::default(), ArmTotals::default()],
             shield: ShieldTotals::default(),
@@ -185,7 +232,7 @@ impl GenerationCounters {
 
     /// Length of the ring in ticks.
     pub fn ring_ticks(limit_ms: Option<u64>) -> usize {
-        let limit_ticks = limit_ms.unwrap_or(0).div_ceil(sluice_engine::units::TICK_MS) as usize;
+        let limit_ticks = limit_ms.unwrap_or(0).div_ceil(TICK_MS) as usize;
         (limit_ticks + 16).max(128).next_power_of_two()
     }
 }

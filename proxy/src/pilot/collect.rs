@@ -9,18 +9,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sluice_engine::evidence::{ARMS, Arm, Counts, Group, Observations};
 
-use crate::counters::{Cohort, GenerationCounters, LATE_SLOTS};
+use crate::counters::{Cohort, GenerationCounters, LATE_SLOTS, Pairs};
 
 /// Slots at the old end of the ring that a worker may take for new ticks while the pilot reads: two ticks are a
 /// hundred milliseconds between the pilot's clock and its last read.
 const MARGIN_TICKS: u64 = 2;
 
-/// The eight counters of both arms, as last seen.
-type Seen = [[u32; 8]; 2];
+/// The words of both arms' counters, as last seen.
+type Seen = [[u64; 4]; 2];
 
 /// Takes the differences of one generation's counters.
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl Collector {
         for (shard, seen) in self.counters.shards.iter().zip(&mut self.shards) {
             take(&shard.ring[slot], &mut seen.ring[slot], &mut sum);
         }
-        sum.map(Counts::from_array)
+        sum.map(Pairs::counts)
     }
 
     fn take_late(&mut self, slot: usize) -> [Counts; 2] {
@@ -92,7 +91,7 @@ impl Collector {
         for (shard, seen) in self.counters.shards.iter().zip(&mut self.shards) {
             take(&shard.late[slot], &mut seen.late[slot], &mut sum);
         }
-        sum.map(Counts::from_array)
+        sum.map(Pairs::counts)
     }
 
     /// A start tick for outcomes in a late slot: as young as an outcome can be that the ring no longer holds, but in
@@ -108,16 +107,13 @@ impl Collector {
     }
 }
 
-/// Adds what is new in `cohort` to `sum`. Outcomes are read before starts, so that a request that begins and ends
-/// while the pilot reads is not seen to end before it began.
+/// Adds what is new in `cohort` to `sum`.
 fn take(cohort: &Cohort, seen: &mut Seen, sum: &mut Seen) {
     for arm in ARMS.map(Arm::index) {
-        let counters: &[AtomicU32; 8] = &cohort.arms[arm];
-        for i in (0..counters.len()).rev() {
-            let now = counters[i].load(Relaxed);
-            let new = now.wrapping_sub(seen[arm][i]);
-            seen[arm][i] = now;
-            sum[arm][i] = sum[arm][i].wrapping_add(new);
+        let now = cohort.arms[arm].words();
+        for ((sum, seen), now) in sum[arm].iter_mut().zip(&mut seen[arm]).zip(now) {
+            *sum = sum.wrapping_add(now.wrapping_sub(*seen));
+            *seen = now;
         }
     }
 }
@@ -137,19 +133,18 @@ fn push(seen: &mut Observations, age: u64, new: [Counts; 2]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::{Wake, bump};
+    use std::sync::atomic::Ordering::Relaxed;
 
-    const STARTED: usize = 0;
-    const FAILED: usize = 2;
+    use crate::counters::{LOWER, UPPER, Wake, add};
 
     fn mk(workers: usize) -> (Arc<GenerationCounters>, Collector) {
         let counters = Arc::new(GenerationCounters::new(workers, None, Arc::new(Wake::default())));
         (Arc::clone(&counters), Collector::new(counters))
     }
 
-    fn slot(counters: &GenerationCounters, worker: usize, tick: u64, arm: Arm, what: usize) -> &AtomicU32 {
+    fn slot(counters: &GenerationCounters, worker: usize, tick: u64, arm: Arm) -> &Pairs {
         let ring = &counters.shards[worker].ring;
-        &ring[tick as usize % ring.len()].arms[arm.index()][what]
+        &ring[tick as usize % ring.len()].arms[arm.index()]
     }
 
     fn group(age: u64, started: u32, failed: u32) -> Group {
@@ -160,12 +155,12 @@ mod tests {
     fn shards_are_added_up_and_each_count_is_told_once_with_its_age() {
         let (counters, mut collector) = mk(2);
         for worker in 0..2 {
-            bump(slot(&counters, worker, 5, Arm::Canary, STARTED));
+            add(&slot(&counters, worker, 5, Arm::Canary).started, LOWER);
         }
-        bump(slot(&counters, 1, 3, Arm::Stable, STARTED));
+        add(&slot(&counters, 1, 3, Arm::Stable).started, LOWER);
         let seen = collector.collect(7, 7);
         assert_eq!((seen.canary, seen.stable), (vec![group(2, 2, 0)], vec![group(4, 1, 0)]));
-        bump(slot(&counters, 0, 5, Arm::Canary, FAILED));
+        add(&slot(&counters, 0, 5, Arm::Canary).failed, LOWER);
         let seen = collector.collect(9, 10);
         assert_eq!((seen.canary, seen.stable), (vec![group(4, 0, 1)], vec![]));
         assert!(collector.collect(11, 11).canary.is_empty());
@@ -174,17 +169,22 @@ mod tests {
     #[test]
     fn a_slot_belongs_to_another_cohort_each_turn_and_counters_may_wrap() {
         let (counters, mut collector) = mk(1);
-        let counter = slot(&counters, 0, 4, Arm::Canary, STARTED);
-        counter.store(u32::MAX, Relaxed);
-        assert_eq!(collector.collect(5, 5).canary, [group(1, u32::MAX, 0)]);
-        counter.store(2, Relaxed); // three more, beyond the wrap
-        assert_eq!(collector.collect(4 + 128 + 3, 4 + 128 + 3).canary, [group(3, 3, 0)]);
+        let done = &slot(&counters, 0, 4, Arm::Canary).done;
+        let counts = |done, fast| Counts { done, fast, ..Counts::default() };
+        done.store(u64::from(u32::MAX) + 7 * UPPER, Relaxed);
+        assert_eq!(collector.collect(5, 5).canary, [Group { age: 1, counts: counts(u32::MAX, 7) }]);
+        add(done, 3 * LOWER + UPPER); // beyond the wrap of the lower counter, into the upper one
+        assert_eq!(collector.collect(4 + 128 + 3, 4 + 128 + 3).canary, [Group { age: 3, counts: counts(3, 1) }]);
+        done.store(u64::MAX, Relaxed);
+        collector.collect(136, 136);
+        add(done, 2 * (LOWER + UPPER)); // beyond the wrap of the whole word
+        assert_eq!(collector.collect(137, 137).canary, [Group { age: 5, counts: counts(2, 2) }]);
     }
 
     #[test]
     fn cohorts_after_the_observed_tick_wait_for_the_next_look() {
         let (counters, mut collector) = mk(1);
-        bump(slot(&counters, 0, 8, Arm::Canary, STARTED));
+        add(&slot(&counters, 0, 8, Arm::Canary).started, LOWER);
         assert!(collector.collect(7, 8).canary.is_empty());
         assert_eq!(collector.collect(8, 8).canary, [group(0, 1, 0)]);
     }
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn the_slot_of_the_tick_that_is_about_to_begin_is_not_taken_for_the_oldest_cohort() {
         let (counters, mut collector) = mk(1);
-        bump(slot(&counters, 0, 301, Arm::Canary, STARTED)); // a worker's clock is a little ahead
+        add(&slot(&counters, 0, 301, Arm::Canary).started, LOWER); // a worker's clock is a little ahead
         assert!(collector.collect(300, 300).canary.is_empty());
         assert_eq!(collector.collect(301, 301).canary, [group(0, 1, 0)]);
     }
@@ -201,7 +201,7 @@ mod tests {
     fn a_late_outcome_of_the_present_step_is_older_than_the_ring_and_inside_its_window() {
         let (counters, mut collector) = mk(1);
         collector.begin_step(1, 100);
-        bump(&counters.shards[0].late[1].arms[Arm::Canary.index()][FAILED]);
+        add(&counters.shards[0].late[1].arms[Arm::Canary.index()].failed, LOWER);
         let seen = collector.collect(300, 300);
         assert_eq!(seen.canary, [group(128, 0, 1)]);
     }
@@ -211,8 +211,8 @@ mod tests {
         let (counters, mut collector) = mk(1);
         collector.begin_step(1, 100);
         collector.begin_step(2, 150);
-        bump(&counters.shards[0].late[1].arms[Arm::Canary.index()][FAILED]);
-        bump(&counters.shards[0].late[0].arms[Arm::Canary.index()][FAILED]);
+        add(&counters.shards[0].late[1].arms[Arm::Canary.index()].failed, LOWER);
+        add(&counters.shards[0].late[0].arms[Arm::Canary.index()].failed, LOWER);
         let seen = collector.collect(300, 300);
         assert_eq!(seen.canary, [group(300 - 99, 0, 1), group(300 - 149, 0, 1)]);
     }

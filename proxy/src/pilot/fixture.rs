@@ -14,7 +14,7 @@ use sluice_engine::units::Weight;
 use super::{Pilot, PilotHandle, PilotParts, Storage, StoredRollouts};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::counters::{GenerationCounters, add};
+use crate::counters::{GenerationCounters, LOWER, UPPER, add};
 use crate::snapshot::{RolloutView, Snapshot};
 use crate::state::Loaded;
 
@@ -233,13 +233,13 @@ impl Cockpit {
 pub(crate) fn serve(counters: &GenerationCounters, tick: u64, arm: Arm, requests: u32, failed: u32) {
     let shard = &counters.shards[0];
     let cohort = &shard.ring[tick as usize % shard.ring.len()].arms[arm.index()];
-    for (counter, count) in [(0, requests), (1, requests), (2, failed), (3, requests)] {
-        cohort[counter].fetch_add(count, SeqCst);
-    }
+    add(&cohort.started, requests.into());
+    add(&cohort.done, u64::from(requests) * (LOWER + UPPER));
+    add(&cohort.failed, failed.into());
     let totals = shard.arm(arm);
     add(&totals.started, requests.into());
     add(&totals.codes[5], failed.into());
-    add(&totals.codes[2], (requests - failed).into());
+    totals.latency[0].fetch_add(requests, SeqCst);
     add(&totals.failures[0], failed.into());
     add(&totals.user_failures, failed.into());
 }

@@ -130,14 +130,19 @@ impl Live {
 
     fn read(&mut self) {
         let former = std::mem::take(&mut self.sums);
-        for (arm, former) in self.sums.arms.iter_mut().zip(former.arms) {
-            arm.latency = former.latency; // the only sums that grow by differences
+        let mut answered = [0; 2];
+        for (i, former) in former.arms.into_iter().enumerate() {
+            self.sums.arms[i].latency = former.latency; // the only sums that grow by differences
+            answered[i] = former.codes[2];
         }
         for (shard, seen) in self.counters.shards.iter().zip(&mut self.seen) {
             for arm in ARMS {
                 self.sums.arms[arm.index()].add_shard(shard.arm(arm), &mut seen[arm.index()]);
             }
             self.sums.shield.add_shard(shard);
+        }
+        for (arm, former) in self.sums.arms.iter_mut().zip(answered) {
+            arm.codes[2] = arm.successes().max(former);
         }
     }
 }
@@ -178,18 +183,25 @@ impl ArmSums {
         self.started.saturating_sub(self.finished())
     }
 
+    /// 2xx answers: whatever has a latency and is in no other class. May lag behind while workers count.
+    fn successes(&self) -> u64 {
+        let others = self.codes[1] + self.codes[3..].iter().sum::<u64>();
+        self.latency.iter().sum::<u64>().saturating_sub(others)
+    }
+
     fn add_shard(&mut self, totals: &ArmTotals, seen: &mut [u32; BUCKETS]) {
-        // What ends is read before what begins, so that nothing seems to end before it began.
+        // What ends is read before what begins, so that nothing seems to end before it began; and latencies before
+        // classes, so that no 2xx is seen that was none.
         self.user_failures += load(&totals.user_failures);
         self.directed += load(&totals.directed);
-        add_all(&mut self.codes, &totals.codes);
-        add_all(&mut self.failures, &totals.failures);
         self.latency_sum_us += load(&totals.latency_sum_us);
         for ((sum, seen), bucket) in self.latency.iter_mut().zip(seen.iter_mut()).zip(totals.latency.iter()) {
             let now = bucket.load(Ordering::Relaxed);
             *sum += u64::from(now.wrapping_sub(*seen));
             *seen = now;
         }
+        add_all(&mut self.codes, &totals.codes);
+        add_all(&mut self.failures, &totals.failures);
         self.started += load(&totals.started);
     }
 
@@ -275,6 +287,23 @@ mod tests {
         assert_eq!(ledger.live.len(), 1);
         assert_eq!(ledger.present().map(|sums| sums.arm(Arm::Canary).started), Some(2));
         assert_eq!(canary_total(&mut ledger), 10);
+    }
+
+    #[test]
+    fn successes_are_the_answers_of_no_other_class_and_never_go_back() {
+        let mut ledger = Ledger::default();
+        let counters = mk_counters();
+        ledger.begin(Arc::clone(&counters));
+        let arm = counters.shards[0].arm(Arm::Stable);
+        arm.latency[9].store(10, Ordering::Relaxed);
+        add(&arm.codes[3], 1);
+        add(&arm.codes[5], 2);
+        add(&arm.codes[0], 4); // no answer, no latency
+        ledger.refresh();
+        assert_eq!(ledger.total().arm(Arm::Stable).codes, [4, 0, 7, 1, 0, 2]);
+        add(&arm.codes[4], 1); // seen before its latency is
+        ledger.refresh();
+        assert_eq!(ledger.total().arm(Arm::Stable).codes, [4, 0, 7, 1, 1, 2]);
     }
 
     #[test]

@@ -29,13 +29,18 @@ fn mk_view(limit_us: u64) -> RolloutView {
     }
 }
 
+/// The canary's counts in the order of `Counts::to_array`.
+fn cohort(cohort: &Cohort) -> [u32; 8] {
+    Pairs::counts(cohort.arms[Arm::Canary.index()].words()).to_array()
+}
+
 /// What one canary trial that starts in tick 3 and ends `after_us` later counts in its cohort.
 fn counts(limit_us: u64, after_us: u64, outcome: Outcome) -> [u32; 8] {
     let view = mk_view(limit_us);
     let shard = &view.counters.shards[0];
     let start = view.origin_us + 3 * 50_000 + 7;
     Trial::begin(shard, &view, Arm::Canary, Reason::Drawn, start).end(shard, &view, start + after_us, outcome);
-    shard.ring[3].arms[1].each_ref().map(|counter| counter.load(Relaxed))
+    cohort(&shard.ring[3])
 }
 
 #[test]
@@ -77,13 +82,13 @@ fn without_a_limit_everything_answered_is_fast_and_every_cancel_excluded() {
 fn an_outcome_after_the_ring_has_gone_round_goes_to_the_late_slot_of_its_step() {
     let view = mk_view(LIMIT_US);
     let shard = &view.counters.shards[0];
-    let late = || shard.late[11 % LATE_SLOTS].arms[1].each_ref().map(|counter| counter.load(Relaxed));
-    let ring_us = (shard.ring.len() as u64 - RING_MARGIN) * 50_000;
+    let late = || cohort(&shard.late[11 % LATE_SLOTS]);
+    let ring_us = shard.ring_us;
     let failed = Outcome::Failed { kind: FailureKind::Reset, status: None };
     let begin = || Trial::begin(shard, &view, Arm::Canary, Reason::Drawn, view.origin_us);
-    begin().end(shard, &view, view.origin_us + ring_us - 1, failed);
-    assert_eq!(late(), [0; 8]);
     begin().end(shard, &view, view.origin_us + ring_us, failed);
+    assert_eq!(late(), [0; 8]);
+    begin().end(shard, &view, view.origin_us + ring_us + 1, failed);
     assert_eq!(late(), [0, 1, 1, 0, 1, 0, 0, 0]);
 }
 
@@ -93,7 +98,7 @@ fn directed_requests_are_in_the_totals_and_never_in_a_cohort() {
     let shard = &view.counters.shards[0];
     let trial = Trial::begin(shard, &view, Arm::Canary, Reason::Directed, view.origin_us);
     trial.end(shard, &view, view.origin_us + 10, Outcome::Answered { status: 500 });
-    assert!(shard.ring[0].arms[1].iter().all(|counter| counter.load(Relaxed) == 0));
+    assert_eq!(cohort(&shard.ring[0]), [0; 8]);
     let totals = shard.arm(Arm::Canary);
     assert_eq!((totals.directed.load(Relaxed), totals.codes[5].load(Relaxed)), (1, 1));
     assert_eq!((totals.codes[5].load(Relaxed), totals.failures[0].load(Relaxed)), (1, 1));
@@ -106,8 +111,7 @@ fn an_event_stream_is_timed_at_its_head_and_done_later() {
     let mut trial = Trial::begin(shard, &view, Arm::Canary, Reason::Drawn, view.origin_us);
     trial.head_passed(shard, &view, view.origin_us + 30_000);
     trial.end(shard, &view, view.origin_us + 1_030_000, Outcome::Answered { status: 200 });
-    let counted = shard.ring[0].arms[1].each_ref().map(|counter| counter.load(Relaxed));
-    assert_eq!(counted, [1, 1, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(cohort(&shard.ring[0]), [1, 1, 0, 1, 0, 0, 0, 0]);
 }
 
 #[tokio::test]
@@ -128,4 +132,25 @@ async fn only_a_weighted_canary_failure_wakes_the_pilot() {
     assert!(woken.await.is_err());
     fail(Arm::Canary, Reason::Sticky);
     view.counters.wake.signalled().await;
+}
+
+#[test]
+fn an_ordinary_answer_is_counted_as_any_other() {
+    let view = mk_view(LIMIT_US);
+    let shard = &view.counters.shards[0];
+    let answer = |reason, status, after_us| {
+        let trial = Trial::begin(shard, &view, Arm::Stable, reason, view.origin_us);
+        trial.end(shard, &view, view.origin_us + after_us, Outcome::Answered { status });
+    };
+    answer(Reason::Drawn, 200, 700); // the short way
+    answer(Reason::Directed, 204, 700);
+    answer(Reason::Sticky, 304, 700);
+    answer(Reason::Drawn, 299, LIMIT_US + 1);
+    let totals = shard.arm(Arm::Stable);
+    let seen = |us| totals.latency[histogram::index(us)].load(Relaxed);
+    assert_eq!((seen(700), seen(LIMIT_US + 1)), (3, 1));
+    assert_eq!(totals.latency_sum_us.load(Relaxed), 3 * 700 + LIMIT_US + 1);
+    assert_eq!((totals.codes[2].load(Relaxed), totals.codes[3].load(Relaxed)), (0, 1), "2xx are what is left");
+    let stable = Pairs::counts(shard.ring[0].arms[Arm::Stable.index()].words());
+    assert_eq!((stable.started, stable.done, stable.fast, stable.slow), (3, 3, 2, 1));
 }

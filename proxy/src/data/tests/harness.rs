@@ -12,7 +12,7 @@ use sluice_engine::units::Weight;
 
 use crate::clock::Clock;
 use crate::config::{Listener, Routing, UpstreamSettings};
-use crate::counters::{FailureKind, GenerationCounters, Shard, Wake};
+use crate::counters::{FailureKind, GenerationCounters, Pairs, Shard, Wake};
 use crate::data::{Limits, Listeners, Rejections, Workers, WorkersConfig};
 use crate::endpoint::Endpoint;
 use crate::snapshot::{ArmView, RolloutView, RouteTable, RoutingRules, Snapshot, Split, Target};
@@ -202,8 +202,8 @@ impl Proxy {
 
     /// started, done, failed, fast, slow, excluded, late_cancel, c4xx over all cohorts.
     pub(super) fn counts(&self, arm: Arm) -> [u32; 8] {
-        let cohorts = self.shard().ring.iter().map(|cohort| &cohort.arms[arm.index()]);
-        cohorts.fold([0; 8], |sum, counts| std::array::from_fn(|i| sum[i] + counts[i].load(Relaxed)))
+        let cohorts = self.shard().ring.iter().map(|cohort| Pairs::counts(cohort.arms[arm.index()].words()).to_array());
+        cohorts.fold([0; 8], |sum, counts| std::array::from_fn(|i| sum[i] + counts[i]))
     }
 
     pub(super) fn failures(&self, arm: Arm, kind: FailureKind) -> u64 {
