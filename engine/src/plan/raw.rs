@@ -227,44 +227,57 @@ pub enum RawGuard {
 
 // One flat section holds the limit and the measurement fields. Written as one type for each metric, because
 // `serde(flatten)` loses both unknown keys and positions.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SuccessRateSection {
-    #[serde(default = "default_success_rate")]
-    min: Share,
-    consecutive_failures: Option<u32>,
-    failure_limit: Option<i64>,
-    threshold: Option<u32>,
-    inconclusive_limit: Option<u32>,
-    count: Option<u32>,
-    #[serde(default = "default_interval")]
-    interval: Millis,
-    #[serde(default = "default_window")]
-    window: Millis,
-    #[serde(default)]
-    initial_delay: Millis,
-    compat: Option<Compat>,
+/// The section of a metric, as serde reads it: fields of its own beside those of [`RawMetric`]. Written out for each,
+/// because `flatten` would lose the places of mistakes.
+macro_rules! metric_section {
+    ($raw:ident { $($(#[$attribute:meta])* $own:ident: $kind:ty),+ }) => {
+        impl<'de> Deserialize<'de> for $raw {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "camelCase", deny_unknown_fields)]
+                struct Section {
+                    $($(#[$attribute])* $own: $kind,)+
+                    consecutive_failures: Option<u32>,
+                    failure_limit: Option<i64>,
+                    threshold: Option<u32>,
+                    inconclusive_limit: Option<u32>,
+                    count: Option<u32>,
+                    #[serde(default = "default_interval")]
+                    interval: Millis,
+                    #[serde(default = "default_window")]
+                    window: Millis,
+                    #[serde(default)]
+                    initial_delay: Millis,
+                    compat: Option<Compat>,
+                }
+                let section = Section::deserialize(deserializer)?;
+                let measured = RawMetric {
+                    consecutive_failures: section.consecutive_failures,
+                    failure_limit: section.failure_limit,
+                    threshold: section.threshold,
+                    inconclusive_limit: section.inconclusive_limit,
+                    count: section.count,
+                    interval: section.interval,
+                    window: section.window,
+                    initial_delay: section.initial_delay,
+                    compat: section.compat,
+                };
+                Ok(Self { $($own: section.$own,)+ measured })
+            }
+        }
+    };
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LatencySection {
+metric_section!(RawSuccessRate {
+    #[serde(default = "default_success_rate")]
+    min: Share
+});
+
+metric_section!(RawLatency {
     #[serde(default = "default_quantile")]
     quantile: Share,
-    max: Millis,
-    consecutive_failures: Option<u32>,
-    failure_limit: Option<i64>,
-    threshold: Option<u32>,
-    inconclusive_limit: Option<u32>,
-    count: Option<u32>,
-    #[serde(default = "default_interval")]
-    interval: Millis,
-    #[serde(default = "default_window")]
-    window: Millis,
-    #[serde(default)]
-    initial_delay: Millis,
-    compat: Option<Compat>,
-}
+    max: Millis
+});
 
 fn default_success_rate() -> Share {
     share(0.99)
@@ -314,39 +327,9 @@ impl Default for RawMetric {
     }
 }
 
-macro_rules! measured {
-    ($section:ident) => {
-        RawMetric {
-            consecutive_failures: $section.consecutive_failures,
-            failure_limit: $section.failure_limit,
-            threshold: $section.threshold,
-            inconclusive_limit: $section.inconclusive_limit,
-            count: $section.count,
-            interval: $section.interval,
-            window: $section.window,
-            initial_delay: $section.initial_delay,
-            compat: $section.compat,
-        }
-    };
-}
-
 impl Default for RawSuccessRate {
     fn default() -> Self {
         Self { min: default_success_rate(), measured: RawMetric::default() }
-    }
-}
-
-impl<'de> Deserialize<'de> for RawSuccessRate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let section = SuccessRateSection::deserialize(deserializer)?;
-        Ok(Self { min: section.min, measured: measured!(section) })
-    }
-}
-
-impl<'de> Deserialize<'de> for RawLatency {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let section = LatencySection::deserialize(deserializer)?;
-        Ok(Self { quantile: section.quantile, max: section.max, measured: measured!(section) })
     }
 }
 
