@@ -38,6 +38,27 @@ pub struct ServerStatus {
     /// Why decisions can't be stored at present; absent when they can.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub state_error: Option<String>,
+    /// Who is notified, and how that goes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notifications: Vec<NotificationStatus>,
+}
+
+/// One destination of notifications.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationStatus {
+    /// Name, as configured.
+    pub name: String,
+    /// `slack`, `teams`, `pagerduty` or `webhook`.
+    pub kind: String,
+    /// How many notices wait.
+    pub pending: u64,
+    /// Why the last attempt failed; absent when it did not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_error: Option<String>,
+    /// When it last took a notice, Unix time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_delivered_at_ms: Option<u64>,
 }
 
 /// One rollout, whole. Answer of `GET /v1/rollouts/{name}` and of every command.
