@@ -61,6 +61,16 @@ pub struct NotificationStatus {
     pub last_delivered_at_ms: Option<u64>,
 }
 
+/// Answer of `POST /v1/notifications/{name}/test`: the destination took it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationTest {
+    /// The destination.
+    pub name: String,
+    /// Always true: what was not taken is an error.
+    pub delivered: bool,
+}
+
 /// One rollout, whole. Answer of `GET /v1/rollouts/{name}` and of every command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -342,6 +352,8 @@ pub mod codes {
     pub const TOO_LARGE: &str = "tooLarge";
     /// 429: more than the allowed writes per minute, or too many connections.
     pub const TOO_MANY: &str = "tooMany";
+    /// 502: a destination of notifications did not take a test.
+    pub const NOT_DELIVERED: &str = "notDelivered";
     /// 500: a fault of the server.
     pub const INTERNAL: &str = "internal";
 }

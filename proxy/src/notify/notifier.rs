@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sluice_api::NotificationStatus;
 use tokio::sync::Notify;
@@ -14,6 +15,9 @@ use super::outbox::Outbox;
 use super::positions::{Positions, PositionsFile};
 use super::queue::{Outcome, Queue, all_positions};
 use crate::clock::unix_ms;
+
+/// Whoever asks for a test waits for it, and the admin API answers within ten seconds.
+const TEST_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Tells things to all destinations; clones reach the same ones.
 #[derive(Clone, Debug, Default)]
@@ -166,8 +170,11 @@ impl Notifier {
         let queue = found.ok_or_else(|| TestError::NotFound(name.to_owned()))?;
         let at_ms = unix_ms();
         let notice = Notice::of_server(Kind::Test, at_ms, "if you can read this, this destination works".to_owned());
-        let attempted = attempt(queue.destination(), notice, at_ms / 1_000).await;
-        attempted.map_err(|failure| TestError::NotTaken(failure.why().to_owned()))
+        match tokio::time::timeout(TEST_TIMEOUT, attempt(queue.destination(), notice, at_ms / 1_000)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failure)) => Err(TestError::NotTaken(failure.why().to_owned())),
+            Err(_) => Err(TestError::NotTaken(format!("no answer within {TEST_TIMEOUT:?}"))),
+        }
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
