@@ -23,7 +23,9 @@ use serde::de::DeserializeOwned;
 pub use self::error::ClientError;
 pub use self::target::Server;
 use self::transport::Connection;
-use crate::{AbortRequest, CommandRequest, Decision, ErrorBody, History, PromoteRequest, ReleaseRequest};
+use crate::{
+    AbortRequest, CommandRequest, Decision, ErrorBody, History, NotificationTest, PromoteRequest, ReleaseRequest,
+};
 use crate::{RolloutList, RolloutStatus, WeightRequest};
 
 /// Time for name look-up, TCP connect and nothing else.
@@ -191,6 +193,11 @@ impl Client {
     /// Sets the weight; only with the `manual` strategy.
     pub async fn set_weight(&self, name: &str, request: &WeightRequest) -> Result<RolloutStatus, ClientError> {
         self.command(Method::PUT, name, "/weight", request).await
+    }
+
+    /// Sends a test to a destination of notifications.
+    pub async fn test_notification(&self, name: &str) -> Result<NotificationTest, ClientError> {
+        self.call(Method::POST, self.server.notification_test_path(name)?, None::<&()>).await
     }
 
     /// Listens to one rollout.

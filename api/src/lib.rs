@@ -38,6 +38,37 @@ pub struct ServerStatus {
     /// Why decisions can't be stored at present; absent when they can.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub state_error: Option<String>,
+    /// Who is notified, and how that goes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notifications: Vec<NotificationStatus>,
+}
+
+/// One destination of notifications.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationStatus {
+    /// Name, as configured.
+    pub name: String,
+    /// `slack`, `teams`, `pagerduty` or `webhook`.
+    pub kind: String,
+    /// How many notices wait.
+    pub pending: u64,
+    /// Why the last attempt failed; absent when it did not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_error: Option<String>,
+    /// When it last took a notice, Unix time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_delivered_at_ms: Option<u64>,
+}
+
+/// Answer of `POST /v1/notifications/{name}/test`: the destination took it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationTest {
+    /// The destination.
+    pub name: String,
+    /// Always true: what was not taken is an error.
+    pub delivered: bool,
 }
 
 /// One rollout, whole. Answer of `GET /v1/rollouts/{name}` and of every command.
@@ -321,6 +352,8 @@ pub mod codes {
     pub const TOO_LARGE: &str = "tooLarge";
     /// 429: more than the allowed writes per minute, or too many connections.
     pub const TOO_MANY: &str = "tooMany";
+    /// 502: a destination of notifications did not take a test.
+    pub const NOT_DELIVERED: &str = "notDelivered";
     /// 500: a fault of the server.
     pub const INTERNAL: &str = "internal";
 }

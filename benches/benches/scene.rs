@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use sluice_engine::units::Weight;
 use sluice_proxy::clock::Clock;
 use sluice_proxy::config::Config;
+use sluice_proxy::notify::Notifier;
 use sluice_proxy::pilot::{Pilot, PilotHandle, PilotParts, Storage, StoredRollouts};
 use sluice_proxy::snapshot::{RolloutView, Snapshot, Split};
 use sluice_proxy::state::Loaded;
@@ -53,7 +54,14 @@ impl Storage for Nowhere {
 pub(crate) fn pilot(clock: Clock) -> (Pilot, PilotHandle) {
     let config = Config::parse(FILE.as_bytes(), Path::new("bench.yaml")).expect("the file above is valid");
     let registry = Arc::default();
-    let parts = PilotParts { config, clock, loaded: Loaded::Missing, storage: Box::new(Nowhere), registry };
+    let parts = PilotParts {
+        config,
+        clock,
+        loaded: Loaded::Missing,
+        storage: Box::new(Nowhere),
+        registry,
+        notifier: Notifier::default(),
+    };
     Pilot::new(parts).expect("a thread can be started")
 }
 

@@ -114,6 +114,9 @@ pub(crate) enum Remote {
         #[arg(long = "endpoint", value_name = "ADDRESS", required = true, num_args = 1..)]
         endpoints: Vec<String>,
     },
+    /// Notifications
+    #[command(subcommand)]
+    Notify(Notify),
     /// Sets the canary's weight (strategy `manual` only)
     Weight {
         #[command(flatten)]
@@ -121,6 +124,16 @@ pub(crate) enum Remote {
         /// 0 to 100, such as 25, 2.5 or 25%
         #[arg(value_parser = weight)]
         percent: Weight,
+    },
+}
+
+/// About notifications.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Notify {
+    /// Sends a test to one destination and says whether it took it
+    Test {
+        /// The destination, as the configuration names it
+        name: String,
     },
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod watch;
 use sluice_api::client::Client;
 
 use crate::access::{Access, Credentials};
-use crate::args::{Args, Local, Remote, Verb};
+use crate::args::{Args, Local, Notify, Remote, Verb};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
@@ -45,6 +45,7 @@ async fn ask(client: &Client, verb: Remote, output: &mut Output<'_>) -> Result<E
         Remote::Release { name, version, endpoints } => {
             command::release(client, &name, version, endpoints, output).await
         }
+        Remote::Notify(Notify::Test { name }) => command::test_notification(client, &name, output).await,
         Remote::Weight { target, percent } => command::weight(client, target, percent, output).await,
     }
 }

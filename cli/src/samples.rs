@@ -141,6 +141,7 @@ pub(crate) fn list(rollouts: Vec<RolloutStatus>) -> RolloutList {
         config_age_seconds: 5,
         config_error: None,
         state_error: None,
+        notifications: Vec::new(),
     };
     RolloutList { rollouts, server }
 }

@@ -3,7 +3,7 @@
 //! Workers and pilot must agree on ticks to the microsecond, so both read this one. It never goes back and knows
 //! nothing of the wall clock.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The process's monotonic clock; a copy reads the same time.
 #[derive(Clone, Copy, Debug)]
@@ -27,4 +27,9 @@ impl Clock {
     pub fn now_ms(&self) -> u64 {
         self.now_us() / 1_000
     }
+}
+
+/// Wall clock in milliseconds, for people only: no decision depends on it.
+pub fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -8,6 +8,7 @@ mod findings;
 mod host;
 mod listener;
 mod load;
+mod notifications;
 mod range;
 mod raw;
 mod read;
@@ -31,6 +32,8 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use sluice_engine::plan::Plan;
 use sluice_engine::units::Millis;
+
+use crate::notify::Destination;
 
 pub use address::endpoint;
 pub use findings::{ConfigErrors, Finding, Position, WithExcerpts};
@@ -56,6 +59,8 @@ pub struct Config {
     pub upstream: UpstreamSettings,
     /// Peers whose client address headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who is told what happens; names are unique.
+    pub notifications: Vec<Destination>,
 }
 
 /// A data port.

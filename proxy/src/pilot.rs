@@ -5,12 +5,12 @@
 //!
 //! 1. the snapshot, in one swap: a revert's weight 0 is in force before anything else is done;
 //! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored (`gate`);
-//! 3. the log, 4. the events.
+//! 3. the log, 4. the events; 5. notifications, once the state that they tell of is stored.
 //!
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.
 //!
 //! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up, `align` says what a configuration
-//! changes, `orders` what people command, `store` what is kept, `board` and `handle` what others see, `run` the loop.
+//! changes, `orders` what people command, `store` what is kept, `tell` what is notified, `board` and `handle` what others see, `run` the loop.
 
 mod align;
 mod arm;
@@ -30,10 +30,11 @@ mod reaction;
 mod run;
 mod status;
 mod store;
+mod tell;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use sluice_engine::rollout::{Event, EventKind, Input, Refusal};
@@ -44,9 +45,10 @@ pub use handle::{CommandError, PilotHandle, ReloadTotals, RolloutTotals};
 pub use ledger::{ArmSums, ShieldSums, Sums};
 pub use store::{Storage, StoredArm, StoredRollout, StoredRollouts};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, unix_ms};
 use crate::config::Config;
 use crate::counters::Wake;
+use crate::notify::Notifier;
 use crate::resolve::EndpointRegistry;
 use crate::state::Loaded;
 use begin::Fixed;
@@ -75,6 +77,9 @@ pub struct Pilot {
     writer: Writer,
     written: mpsc::UnboundedReceiver<Written>,
     retry_store_at_us: Option<u64>,
+    notifier: Notifier,
+    /// Notices whose state is not stored yet, with its number.
+    untold: VecDeque<tell::Untold>,
     inbox: mpsc::Receiver<Order>,
     waiting: Vec<orders::Waiting>,
     shared: Arc<Shared>,
@@ -94,6 +99,8 @@ pub struct PilotParts {
     pub storage: Box<dyn Storage>,
     /// Hands out the endpoints, keeps their names resolved and their health checked.
     pub registry: Arc<EndpointRegistry>,
+    /// Is told what happened.
+    pub notifier: Notifier,
 }
 
 /// What the last inputs ask for and nobody has carried out yet.
@@ -121,9 +128,13 @@ impl Pilot {
     }
 
     fn with_time(parts: PilotParts, now_us: Box<dyn Fn() -> u64 + Send>) -> io::Result<(Self, PilotHandle)> {
-        let PilotParts { config, clock, loaded, storage, registry } = parts;
+        let PilotParts { config, clock, loaded, storage, registry, notifier } = parts;
         let fixed = Fixed::new(&config, &registry);
-        let shared = Arc::new(Shared::new(clock, Arc::new(ArcSwap::from_pointee(fixed.snapshot(0, Vec::new())))));
+        let shared = Arc::new(Shared::new(
+            clock,
+            Arc::new(ArcSwap::from_pointee(fixed.snapshot(0, Vec::new()))),
+            notifier.clone(),
+        ));
         let (handle, inbox) = PilotHandle::new(Arc::clone(&shared));
         let (writer, written) = Writer::start(storage)?;
         let mut pilot = Self {
@@ -136,6 +147,8 @@ impl Pilot {
             writer,
             written,
             retry_store_at_us: None,
+            notifier,
+            untold: VecDeque::new(),
             inbox,
             waiting: Vec::new(),
             shared,
@@ -220,7 +233,9 @@ impl Pilot {
         for (i, event) in pending.events.iter().filter(|(_, event)| event.kind == EventKind::Reverted) {
             self.drivers[*i].measure_revert(event, in_force_us);
         }
+        let notices = self.write_down(&pending.events);
         let number = pending.store.then(|| self.store());
+        self.tell_once_stored(number, notices);
         let mut changed = pending.reroute;
         for (i, event) in pending.events {
             log_event(&self.drivers[i].name, &event);
@@ -250,6 +265,7 @@ impl Pilot {
     /// Hands the present state over for storing.
     fn store(&mut self) -> u64 {
         let now_us = self.now();
+        self.forget_told();
         let state =
             self.drivers.iter().map(|driver| (driver.name.as_ref().to_owned(), driver.to_stored(now_us))).collect();
         let number = self.writer.submit(state);
@@ -265,6 +281,7 @@ impl Pilot {
             Ok(()) => self.take_stored(number),
             Err(error) => self.take_unstored(error),
         }
+        self.tell_up_to(number);
         self.settle();
         self.answer_waiting(number);
     }
@@ -360,11 +377,6 @@ fn log_event(rollout: &str, event: &Event) {
         ),
         None => tracing::info!(rollout, ?kind, generation, version, weight, what = message, "rollout changed"),
     }
-}
-
-/// Wall clock, for people only: no decision depends on it.
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

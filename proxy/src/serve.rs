@@ -1,7 +1,7 @@
 //! The composition root: reads the configuration, binds, restores the state, and runs the parts until a signal ends it.
 //!
 //! What can fail fails before anything serves. pingora-core's `Server` runs the parts as services: `workers` (data
-//! plane), `pilot`, `admin`, and `control` (reload, name look-ups, health checks).
+//! plane), `pilot`, `notify`, `admin`, and `control` (reload, name look-ups, health checks).
 
 mod control;
 mod services;
@@ -23,11 +23,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::data::{Limits, Listeners, Rejection, Rejections, WorkersConfig};
 use crate::metrics::{Exporter, REJECTED, UPSTREAM_CONNECTIONS};
+use crate::notify::Notifier;
 use crate::pilot::{Pilot, PilotHandle, PilotParts, Storage, StoredRollout};
 use crate::reload::Reloader;
 use crate::resolve::EndpointRegistry;
 use crate::snapshot::Snapshot;
-use crate::state::StateStore;
+use crate::state::{Loaded, StateStore};
 use control::Control;
 use services::{DataPlane, Threads};
 use signals::Signals;
@@ -43,6 +44,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.listeners, config.workers)?;
     let store = StateStore::open(&config.state_dir).context("open the state directory")?;
     let loaded = store.load::<StoredRollout>();
+    let notifier = mk_notifier(&config, &loaded);
     let registry = Arc::new(EndpointRegistry::default());
     let parts = PilotParts {
         config: config.clone(),
@@ -50,6 +52,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
         loaded,
         storage: Box::new(Disk(store)),
         registry: Arc::clone(&registry),
+        notifier: notifier.clone(),
     };
     let (pilot, handle) = Pilot::new(parts).context("start the state thread")?;
 
@@ -75,6 +78,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let mut server = Server::new_with_opt_and_conf(None, server_settings());
     server.bootstrap();
     server.add_service(background_service("pilot", threads.host(move |shutdown| pilot.spawn(shutdown))));
+    server.add_service(background_service("notify", threads.host(move |shutdown| notifier.spawn(shutdown))));
     server.add_service(background_service("admin", threads.host(move |shutdown| admin.spawn(shutdown))));
     server.add_service(background_service("control", control));
     server.add_service(background_service("workers", services::Hosted(Arc::clone(&data_plane))));
@@ -83,6 +87,16 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     // The pilot stores what is not stored yet before its thread ends.
     threads.join();
     data_plane.outcome()
+}
+
+/// Goes on telling where the last process ended.
+fn mk_notifier(config: &Config, loaded: &Loaded<StoredRollout>) -> Notifier {
+    let stored = match loaded {
+        Loaded::Found(rollouts) => Some(rollouts),
+        Loaded::Missing | Loaded::Lost { .. } => None,
+    };
+    let outboxes = stored.into_iter().flatten().map(|(name, rollout)| (name, &rollout.outbox));
+    Notifier::new(&config.state_dir, config.notifications.clone(), outboxes)
 }
 
 /// Draining is done by [`Signals`] before pingora hears of the end, so it has nothing to wait for.

@@ -21,6 +21,7 @@ use std::sync::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use atomic::replace as replace_file;
 pub use token::Token;
 
 /// Only the proxy's own user may look into the directory: it holds the admin token.

@@ -16,6 +16,7 @@ mod integration {
     mod harness;
     mod metrics;
     mod no_revert;
+    mod notifications;
     mod reload;
     mod revert;
     mod split;

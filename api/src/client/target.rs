@@ -89,6 +89,16 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The path that tests a destination of notifications.
+    pub(super) fn notification_test_path(&self, name: &str) -> Result<String, ClientError> {
+        if matches!(name, "" | "." | "..") {
+            return Err(ClientError::BadName(name.to_owned()));
+        }
+        Ok(format!("{}/v1/notifications/{}/test", self.prefix, one_segment(name)))
+    }
+}
+
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}{}", self.host_field(), self.prefix)

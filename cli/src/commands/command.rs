@@ -66,6 +66,14 @@ pub(crate) async fn weight(
     told("weight set", client.set_weight(&target.name, &request).await, output)
 }
 
+pub(crate) async fn test_notification(client: &Client, name: &str, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let test = client.test_notification(name).await.map_err(|error| Failure::Call { error, commanded: true })?;
+    if !output.document(&test)? {
+        output.lines(&[Line::painted(Paint::Strong, &test.name).then(": delivered")])?;
+    }
+    Ok(Exit::Done)
+}
+
 fn told(done: &str, answer: Result<RolloutStatus, ClientError>, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let status = answer.map_err(|error| Failure::Call { error, commanded: true })?;
     if !output.document(&status)? {

@@ -24,6 +24,8 @@ pub(super) enum ApiError {
     TimedOut,
     /// Not in this state.
     Conflict(String),
+    /// A destination of notifications did not take a test.
+    NotDelivered(String),
     /// A body over the limit.
     TooLarge,
     /// Too many writes; again in so many seconds.
@@ -44,6 +46,7 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::NotDelivered(_) => StatusCode::BAD_GATEWAY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
@@ -57,6 +60,7 @@ impl ApiError {
             Self::Forbidden(_) => codes::FORBIDDEN,
             Self::NotFound(_) => codes::NOT_FOUND,
             Self::Conflict(_) => codes::CONFLICT,
+            Self::NotDelivered(_) => codes::NOT_DELIVERED,
             Self::TooLarge => codes::TOO_LARGE,
             Self::TooMany { .. } => codes::TOO_MANY,
             Self::Stopping => codes::INTERNAL,
@@ -68,7 +72,8 @@ impl ApiError {
             Self::BadRequest(message)
             | Self::Forbidden(message)
             | Self::NotFound(message)
-            | Self::Conflict(message) => message,
+            | Self::Conflict(message)
+            | Self::NotDelivered(message) => message,
             Self::Unauthorized => "this needs `Authorization: Bearer` with the token of the admin API".to_owned(),
             Self::MethodNotAllowed => "this path does not know that method".to_owned(),
             Self::TimedOut => "the request was not complete within 10 s".to_owned(),

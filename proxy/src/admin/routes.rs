@@ -9,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use sluice_api::{AbortRequest, CommandRequest, PromoteRequest, ReleaseRequest, RolloutStatus, WeightRequest};
+use sluice_api::{
+    AbortRequest, CommandRequest, NotificationTest, PromoteRequest, ReleaseRequest, RolloutStatus, WeightRequest,
+};
 use sluice_engine::rollout::Command;
 
 use super::audit::Generation;
@@ -18,6 +20,7 @@ use super::error::{ApiError, json};
 use super::events::events;
 use super::ready::Readiness;
 use crate::metrics::Exporter;
+use crate::notify::TestError;
 use crate::pilot::{CommandError, PilotHandle};
 
 /// What the routes answer from.
@@ -54,6 +57,7 @@ pub(super) fn routes(sources: Sources) -> Router {
         .route("/v1/rollouts/{name}/resume", post(resume))
         .route("/v1/rollouts/{name}/canary", put(release))
         .route("/v1/rollouts/{name}/weight", put(set_weight))
+        .route("/v1/notifications/{name}/test", post(test_notification))
         .fallback(async || ApiError::NotFound("there is nothing at this path".to_owned()))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(sources)
@@ -144,6 +148,15 @@ async fn release(State(sources): State<Sources>, Name(name): Name, Required(body
 
 async fn command(sources: &Sources, name: &str, generation: Option<u64>, command: Command) -> Answer {
     Ok(changed(&*sources.pilot.command(name, generation, command).await?))
+}
+
+/// Not audited with a generation: it changes nothing here.
+async fn test_notification(State(sources): State<Sources>, Name(name): Name) -> Answer {
+    match sources.pilot.notifier().test(&name).await {
+        Ok(()) => Ok(json(StatusCode::OK, &NotificationTest { name, delivered: true })),
+        Err(error @ TestError::NotFound(_)) => Err(ApiError::NotFound(error.to_string())),
+        Err(error @ TestError::NotTaken(_)) => Err(ApiError::NotDelivered(error.to_string())),
+    }
 }
 
 fn changed(status: &RolloutStatus) -> Response {

@@ -9,14 +9,16 @@ use ipnet::IpNet;
 
 use super::findings::{ConfigErrors, Finding, Position};
 use super::scope::Scope;
-use super::{Admin, Config, Listener, RolloutConfig, RouteConfig, UpstreamSettings, address, workers, yaml};
+use super::{
+    Admin, Config, Listener, RolloutConfig, RouteConfig, UpstreamSettings, address, notifications, workers, yaml,
+};
 
 /// Hundreds of rollouts fit; a log file given by mistake does not.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The sections of the file.
 const SECTIONS: &[&str] =
-    &["listeners", "admin", "stateDir", "workers", "rollouts", "routes", "upstream", "trustedProxies"];
+    &["listeners", "admin", "stateDir", "workers", "rollouts", "routes", "upstream", "trustedProxies", "notifications"];
 
 /// What `sluice-proxy check` does: everything but starting.
 ///
@@ -61,6 +63,7 @@ impl Config {
         let routes = RouteConfig::list_from_raw(&root.key("routes"), &root.key("rollouts"));
         let upstream = UpstreamSettings::from_raw(&root.key("upstream"));
         let trusted_proxies = trusted_proxies(&root.key("trustedProxies"));
+        let notifications = notifications::from_raw(&root.key("notifications"), &root.key("rollouts"), directory);
         let config = Self {
             listeners: listeners?,
             admin: admin?,
@@ -70,6 +73,7 @@ impl Config {
             routes: routes?,
             upstream: upstream?,
             trusted_proxies: trusted_proxies?,
+            notifications: notifications?,
         };
         config.check_as_a_whole(root);
         Some(config)

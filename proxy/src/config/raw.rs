@@ -9,6 +9,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use sluice_engine::plan::raw::{RawAnalysis, RawStrategy};
 use sluice_engine::units::Millis;
 
+use crate::notify::Severity;
+
 /// An entry of `listeners`.
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -172,6 +174,65 @@ pub(super) struct RawHealthCheck {
     pub(super) timeout: Option<Millis>,
     pub(super) healthy_after: Option<u64>,
     pub(super) unhealthy_after: Option<u64>,
+}
+
+/// An entry of `notifications`: one way, and what it is told.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawDestination {
+    pub(super) name: Option<String>,
+    pub(super) on: Option<Vec<RawKind>>,
+    pub(super) rollouts: Vec<String>,
+    pub(super) template: Option<String>,
+    pub(super) slack: Option<RawHook>,
+    pub(super) teams: Option<RawHook>,
+    pub(super) pagerduty: Option<RawPagerDuty>,
+    pub(super) webhook: Option<RawWebhook>,
+}
+
+/// What `on` may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawKind {
+    All,
+    Started,
+    Step,
+    Paused,
+    Resumed,
+    Held,
+    Suspended,
+    Reverted,
+    Aborted,
+    Completed,
+    ConfigurationRefused,
+}
+
+/// `slack` and `teams`: the address is the secret.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawHook {
+    pub(super) webhook_url_file: String,
+}
+
+/// `pagerduty`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawPagerDuty {
+    pub(super) routing_key_file: String,
+    pub(super) severity: Option<Severity>,
+    pub(super) url: Option<String>,
+}
+
+/// `webhook`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawWebhook {
+    pub(super) url: Option<String>,
+    pub(super) url_file: Option<String>,
+    pub(super) secret_file: Option<String>,
+    pub(super) authorization_file: Option<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) ca_file: Option<String>,
 }
 
 // === impl RawTest ===

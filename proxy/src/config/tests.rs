@@ -4,6 +4,7 @@ use sluice_engine::plan::Strategy;
 
 use super::*;
 
+mod notifications;
 mod refusals;
 mod robustness;
 

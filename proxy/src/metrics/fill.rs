@@ -32,6 +32,7 @@ pub(super) fn server(pilot: &PilotHandle) {
     counter!(RELOADS, "result" => "accepted").absolute(reloads.accepted);
     counter!(RELOADS, "result" => "refused").absolute(reloads.refused);
     gauge!(PLAN_AGE).set(reloads.age_seconds as f64);
+    pilot.notifier().count();
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 

@@ -34,6 +34,8 @@ pub const UPSTREAM_CONNECTIONS: &str = "sluice_upstream_connections";
 pub const RELOADS: &str = "sluice_config_reloads_total";
 /// Age of the configuration.
 pub const PLAN_AGE: &str = "sluice_plan_age_seconds";
+/// Notifications.
+pub const NOTIFICATIONS: &str = "sluice_notifications_total";
 /// Version.
 pub const BUILD_INFO: &str = "sluice_build_info";
 
@@ -86,6 +88,12 @@ pub const TABLE: &[(&str, &str, &str, &str)] = &[
     (UPSTREAM_CONNECTIONS, "gauge", "arm, state", "Connections to upstreams."),
     (RELOADS, "counter", "result", "Configurations that were accepted or refused, the first included."),
     (PLAN_AGE, "gauge", "", "Time since the present configuration was accepted."),
+    (
+        NOTIFICATIONS,
+        "counter",
+        "destination, result",
+        "Notifications: delivered, refused, expired, dropped; failed counts attempts that are made again.",
+    ),
     (BUILD_INFO, "gauge", "version", "1, with the version of the program."),
 ];
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use sluice_engine::rollout::Rollout;
 
+use super::Pilot;
 use super::board::Board;
 use super::driver::{Driver, DriverParts, FileVersions};
 use super::ledger::Sums;
 use super::status::{Rates, StatusParts};
 use super::store::StoredRollout;
-use super::{Pilot, log_event};
 use crate::config::{ArmConfig, Config, RolloutConfig, RouteTarget, UpstreamSettings};
 use crate::resolve::EndpointRegistry;
 use crate::snapshot::{ArmView, RolloutView, RouteTable, Snapshot};
@@ -37,6 +37,7 @@ impl Pilot {
             let driver = self.mk_driver(rollout, &mut loaded);
             self.drivers.push(driver);
         }
+        self.tell_stored();
         for (i, rollout) in config.rollouts.iter().enumerate() {
             self.align(i, rollout);
         }
@@ -94,10 +95,11 @@ impl Pilot {
         let is_stored = engine.generation() == generation;
         let mut driver = self.driver(config, engine, stable, canary, file);
         driver.revert = stored.revert;
+        driver.outbox = stored.outbox;
         let effects = driver.follow(now_us, actions);
-        for event in &effects.events {
-            log_event(&driver.name, event);
-        }
+        // Told by the next settling, when the driver has its place.
+        let place = self.drivers.len();
+        self.pending.events.extend(effects.events.into_iter().map(|event| (place, event)));
         if is_stored {
             driver.open_gate(now_us);
         }

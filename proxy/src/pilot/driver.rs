@@ -17,6 +17,7 @@ use super::status::Rates;
 use super::store::StoredRollout;
 use crate::config::{RolloutConfig, Routing};
 use crate::counters::Wake;
+use crate::notify::Outbox;
 use crate::snapshot::{ArmView, RolloutView, RoutingRules};
 
 /// One rollout as the pilot drives it.
@@ -35,6 +36,8 @@ pub(super) struct Driver {
     present: Counted,
     pub(super) gate: Gate,
     pub(super) revert: Option<RevertStatus>,
+    /// What is to be told about it.
+    pub(super) outbox: Outbox,
     pub(super) next_beat_us: u64,
     pub(super) status_at_us: u64,
     pub(super) announced_at_us: u64,
@@ -97,6 +100,7 @@ impl Driver {
             present,
             gate: Gate::SHUT,
             revert,
+            outbox: Outbox::default(),
             status_at_us: 0,
             announced_at_us: 0,
             rates: Rates::default(),
@@ -270,6 +274,7 @@ impl Driver {
             file_stable: self.file.stable.as_ref().to_owned(),
             file_canary: self.file.canary.as_deref().map(str::to_owned),
             revert: self.revert,
+            outbox: self.outbox.clone(),
         }
     }
 }

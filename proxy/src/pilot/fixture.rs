@@ -15,6 +15,7 @@ use super::{Pilot, PilotHandle, PilotParts, Storage, StoredRollouts};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::counters::{GenerationCounters, LOWER, UPPER, add};
+use crate::notify::Notifier;
 use crate::snapshot::{RolloutView, Snapshot};
 use crate::state::Loaded;
 
@@ -81,6 +82,7 @@ impl Running {
             loaded: Loaded::Missing,
             storage: Box::new(Forgetful),
             registry: Arc::default(),
+            notifier: Notifier::default(),
         };
         let (pilot, handle) = Pilot::new(parts).unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -135,6 +137,10 @@ impl Cockpit {
     }
 
     pub(crate) fn start_with(text: &str, loaded: Loaded<super::StoredRollout>) -> Self {
+        Self::start_telling(text, loaded, Notifier::default())
+    }
+
+    pub(crate) fn start_telling(text: &str, loaded: Loaded<super::StoredRollout>, notifier: Notifier) -> Self {
         let disk = Arc::new(Disk::default());
         let now_us = Arc::new(AtomicU64::new(7_000_000));
         let parts = PilotParts {
@@ -143,6 +149,7 @@ impl Cockpit {
             loaded,
             storage: Box::new(FakeStorage(Arc::clone(&disk))),
             registry: Arc::default(),
+            notifier,
         };
         let time = Arc::clone(&now_us);
         let (pilot, handle) = Pilot::with_time(parts, Box::new(move || time.load(SeqCst))).unwrap();

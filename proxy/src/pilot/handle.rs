@@ -12,6 +12,7 @@ use super::board::{Board, Subscription, Tally};
 use super::ledger::Sums;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::notify::Notifier;
 use crate::snapshot::Snapshot;
 
 /// Orders that may wait; more means that the pilot does not keep up, and senders wait too.
@@ -86,6 +87,7 @@ pub(super) struct Shared {
     pub(super) snapshots: Arc<ArcSwap<Snapshot>>,
     pub(super) clock: Clock,
     pub(super) state_error: ArcSwapOption<String>,
+    notifier: Notifier,
     config_error: ArcSwapOption<String>,
     config_since_us: AtomicU64,
     accepted: AtomicU64,
@@ -95,12 +97,13 @@ pub(super) struct Shared {
 // === impl Shared ===
 
 impl Shared {
-    pub(super) fn new(clock: Clock, snapshots: Arc<ArcSwap<Snapshot>>) -> Self {
+    pub(super) fn new(clock: Clock, snapshots: Arc<ArcSwap<Snapshot>>, notifier: Notifier) -> Self {
         Self {
             boards: ArcSwap::default(),
             snapshots,
             clock,
             state_error: ArcSwapOption::empty(),
+            notifier,
             config_error: ArcSwapOption::empty(),
             config_since_us: AtomicU64::new(clock.now_us()),
             accepted: AtomicU64::new(0),
@@ -164,7 +167,13 @@ impl PilotHandle {
             config_age_seconds: self.shared.config_age_seconds(),
             config_error: text(&self.shared.config_error),
             state_error: text(&self.shared.state_error),
+            notifications: self.shared.notifier.status(),
         }
+    }
+
+    /// Who tells people what happens.
+    pub fn notifier(&self) -> &Notifier {
+        &self.shared.notifier
     }
 
     /// Totals of every rollout, read now.
@@ -229,6 +238,7 @@ impl PilotHandle {
     pub fn report_config_error(&self, text: &str) {
         self.shared.config_error.store(Some(Arc::new(text.to_owned())));
         self.shared.refused.fetch_add(1, Relaxed);
+        self.shared.notifier.tell_refused(text);
     }
 
     async fn order(&self, order: impl FnOnce(Reply) -> Order) -> Result<Arc<RolloutStatus>, CommandError> {

@@ -13,6 +13,8 @@ use sluice_api::RevertStatus;
 use sluice_engine::rollout::Saved;
 use tokio::sync::mpsc;
 
+use crate::notify::Outbox;
+
 /// The durable state of every rollout, by name.
 pub type StoredRollouts = BTreeMap<String, StoredRollout>;
 
@@ -35,6 +37,9 @@ pub struct StoredRollout {
     /// What the revert of this generation took.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub revert: Option<RevertStatus>,
+    /// What is to be told about it and may not have been told yet.
+    #[serde(skip_serializing_if = "Outbox::is_untouched", default, deserialize_with = "Outbox::or_empty")]
+    pub outbox: Outbox,
 }
 
 /// An arm as it is stored.

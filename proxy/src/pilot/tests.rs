@@ -1,3 +1,5 @@
+mod notices;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
@@ -5,7 +7,7 @@ use std::time::Instant;
 use sluice_engine::evidence::Arm;
 use sluice_engine::rollout::{Command, EventKind, Phase, Reason, Refusal};
 
-use super::fixture::{Cockpit, DEADLINE, Running, SHOP, serve, without_canary};
+use super::fixture::{Cockpit, DEADLINE, Running, SHOP, mk_config, serve, without_canary};
 use super::{CommandError, FeedItem};
 use crate::state::Loaded;
 

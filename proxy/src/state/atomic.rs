@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FILE_MODE: u32 = 0o600;
 
 /// Writes beside `path`, syncs, renames over `path`, syncs the directory.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_with(path, |file| file.write_all(content))
 }
 

@@ -295,7 +295,66 @@ const IN_THE_FILE: &[(&str, &[&str])] = &[
         "routes: [{ paths: [{ prefix: /, exact: / }], rollout: shop }]",
         &["6:20: routes[0].paths[0]: 2 keys: just one of prefix and exact is allowed here"],
     ),
-    ("notifications: []", &["6:1: notifications: unknown key; allowed: …"]),
+    ("notification: []", &["6:1: notification: unknown key; did you mean notifications? Allowed: …"]),
+    ("notifications: {}", &["6:16: notifications: a section: a list is expected"]),
+    ("notifications: [{}]", &["6:17: notifications[0]: exactly one of slack, teams, pagerduty and webhook is allowed"]),
+    (
+        "notifications: [{ slak: { webhookUrlFile: a } }]",
+        &["6:19: notifications[0].slak: unknown key; did you mean slack? Allowed: …"],
+    ),
+    (
+        "notifications: [{ slack: { webhookUrl: https://hooks.slack.com/SECRET } }]",
+        &[
+            "6:26: notifications[0].slack: webhookUrlFile is missing",
+            "6:28: notifications[0].slack.webhookUrl: unknown key; allowed: webhookUrlFile",
+        ],
+    ),
+    (
+        "notifications: [{ slack: { webhookUrlFile: https://hooks.slack.com/SECRET } }]",
+        &["6:44: notifications[0].slack.webhookUrlFile: the name of a file is expected, which holds the secret"],
+    ),
+    (
+        "notifications: [{ slack: { webhookUrlFile: none.url } }]",
+        &[
+            "6:44: notifications[0].slack.webhookUrlFile: /etc/sluice/none.url: can't be read: No such file or directory (os error 2)",
+        ],
+    ),
+    (
+        "notifications: [{ webhook: { url: http://h/ }, on: [reverte, completed], template: '{mesage}', rollouts: [shp] }]",
+        &[
+            r#"6:53: notifications[0].on[0]: "reverte": all, started, step, paused, resumed, held, suspended, reverted, aborted, completed or configurationRefused is allowed; did you mean reverted?"#,
+        ],
+    ),
+    (
+        "notifications: [{ webhook: { url: http://h/ }, on: [], template: '{mesage}', rollouts: [shp] }]",
+        &[
+            "6:52: notifications[0].on: an empty list tells nothing: name events, or leave `on` out for all of them",
+            "6:66: notifications[0].template: unknown placeholder {mesage}; did you mean {message}? title, rollout, kind, version, stable, generation, weight, message, evidence, reason and id are allowed",
+            r#"6:89: notifications[0].rollouts[0]: "shp": no rollout has this name; did you mean shop?"#,
+        ],
+    ),
+    (
+        "notifications: [{ webhook: { url: http://169.254.169.254/SECRET } }, { webhook: { url: ftp://h/SECRET } }, { webhook: {} }]",
+        &[
+            "6:35: notifications[0].webhook.url: 169.254.169.254 is refused: link-local and metadata addresses are no receivers",
+            "6:88: notifications[1].webhook.url: only http and https are allowed",
+            "6:119: notifications[2].webhook: exactly one of url and urlFile is expected",
+        ],
+    ),
+    (
+        "notifications: [{ webhook: { url: http://h/, headers: { Authorization: SECRET, 'a b': SECRET }, caFile: none.pem } }]",
+        &[
+            "6:72: notifications[0].webhook.headers.Authorization: this header can't be set here: use authorizationFile",
+            "6:87: notifications[0].webhook.headers.a b: the name of a header is expected",
+            "6:105: notifications[0].webhook.caFile: /etc/sluice/none.pem: can't be read: No such file or directory (os error 2)",
+        ],
+    ),
+    (
+        "notifications: [{ webhook: { url: http://h/ } }, { webhook: { url: http://h/ } }]",
+        &[
+            "6:50: notifications[1].name: webhook: is also the name of notifications[0]; without `name` it is the kind: give each a name of its own",
+        ],
+    ),
     ("routes:\n- rollout:shop", &[r#"7:3: routes[0]: "rollout:shop": a space is missing after the colon"#]),
     ("routes:\n\t- rollout: shop", &["7:2: tabs disallowed within this context (block indentation)"]),
     ("routes: [", &["6:9: unclosed bracket '['"]),
