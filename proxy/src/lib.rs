@@ -2,7 +2,7 @@
 //!
 //! `config` says what a file means; `snapshot` is that meaning in the form a worker routes by; `data` carries the
 //! requests; `counters` is what workers write and the pilot reads; `pilot` feeds counts and time into the engine and
-//! carries out its actions; `admin` shows and commands it; `metrics` exports it.
+//! carries out its actions; `admin` shows and commands it; `metrics` exports it; `outbound` speaks to receivers.
 
 pub mod admin;
 pub mod clock;
@@ -12,6 +12,7 @@ pub mod data;
 pub mod endpoint;
 pub mod health;
 pub mod metrics;
+pub mod outbound;
 pub mod pilot;
 pub mod reload;
 pub mod resolve;
