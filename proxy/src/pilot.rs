@@ -4,7 +4,7 @@
 //! the end of each odd tick of a generation, it looks anyway. What follows from a look is carried out in one order:
 //!
 //! 1. the snapshot, in one swap: a revert's weight 0 is in force before anything else is done;
-//! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored (`gate`);
+//! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored (`valve`);
 //! 3. the log, 4. the events.
 //!
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.
@@ -22,7 +22,6 @@ mod driver;
 
 #[cfg(test)]
 pub(crate) mod fixture;
-mod gate;
 mod handle;
 mod ledger;
 mod orders;
@@ -30,6 +29,7 @@ mod reaction;
 mod run;
 mod status;
 mod store;
+mod valve;
 
 use std::io;
 use std::sync::Arc;
@@ -195,7 +195,7 @@ impl Pilot {
     /// A canary has failed somewhere.
     fn woken(&mut self) {
         for i in 0..self.drivers.len() {
-            if !self.drivers[i].is_under_trial() || self.drivers[i].gate.weight().is_zero() {
+            if !self.drivers[i].is_under_trial() || self.drivers[i].valve.weight().is_zero() {
                 continue;
             }
             if self.now() >= self.drivers[i].next_beat_us {
@@ -255,7 +255,7 @@ impl Pilot {
             self.drivers.iter().map(|driver| (driver.name.as_ref().to_owned(), driver.to_stored(now_us))).collect();
         let number = self.writer.submit(state);
         self.retry_store_at_us = None;
-        self.drivers.iter_mut().for_each(|driver| driver.gate.handed_over(number));
+        self.drivers.iter_mut().for_each(|driver| driver.valve.handed_over(number));
         number
     }
 
@@ -314,7 +314,7 @@ impl Pilot {
             name: &driver.name,
             plan: driver.engine().plan(),
             view: driver.engine().view(now_us / 1_000),
-            in_force: driver.gate.in_force().at(driver.tick(now_us)),
+            in_force: driver.valve.in_force().at(driver.tick(now_us)),
             stable: &driver.stable,
             canary: driver.canary.as_deref(),
             sums: &sums,

@@ -99,7 +99,7 @@ impl Pilot {
             log_event(&driver.name, event);
         }
         if is_stored {
-            driver.open_gate(now_us);
+            driver.open_valve(now_us);
         }
         driver
     }
