@@ -5,12 +5,12 @@
 //!
 //! 1. the snapshot, in one swap: a revert's weight 0 is in force before anything else is done;
 //! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored (`valve`);
-//! 3. the log, 4. the events.
+//! 3. the log, 4. the events, 5. the questions to gates.
 //!
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.
 //!
 //! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up, `align` says what a configuration
-//! changes, `orders` what people command, `store` what is kept, `board` and `handle` what others see, `run` the loop.
+//! changes, `orders` what people command, `questions` which gates are to be asked, `store` what is kept, `board` and `handle` what others see, `run` the loop.
 
 mod align;
 mod arm;
@@ -25,6 +25,7 @@ pub(crate) mod fixture;
 mod handle;
 mod ledger;
 mod orders;
+mod questions;
 mod reaction;
 mod run;
 mod status;
@@ -42,6 +43,7 @@ use tokio::sync::mpsc;
 pub use board::{FeedItem, REVERT_BOUNDS, RevertTimes, Subscription, Tally, metric_label};
 pub use handle::{CommandError, PilotHandle, ReloadTotals, RolloutTotals};
 pub use ledger::{ArmSums, ShieldSums, Sums};
+pub use questions::OpenQuestion;
 pub use store::{Storage, StoredArm, StoredRollout, StoredRollouts};
 
 use crate::clock::Clock;
@@ -234,6 +236,7 @@ impl Pilot {
         changed.sort_unstable();
         changed.dedup();
         changed.into_iter().for_each(|i| self.put_status(i, true));
+        self.put_questions();
         number
     }
 

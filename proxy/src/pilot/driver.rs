@@ -15,7 +15,7 @@ use super::counted::Counted;
 use super::status::Rates;
 use super::store::StoredRollout;
 use super::valve::Valve;
-use crate::config::{RolloutConfig, Routing};
+use crate::config::{GateConfig, RolloutConfig, Routing};
 use crate::counters::Wake;
 use crate::snapshot::{ArmView, RolloutView, RoutingRules};
 
@@ -29,6 +29,8 @@ pub(super) struct Driver {
     pub(super) canary: Option<Arc<ArmView>>,
     routing: Routing,
     rules: Arc<RoutingRules>,
+    /// How the plan's gates are asked.
+    pub(super) gates: Vec<Arc<GateConfig>>,
     /// What the file said when it was read last.
     pub(super) file: FileVersions,
     /// The generation that is counted.
@@ -92,6 +94,7 @@ impl Driver {
             canary,
             routing: config.routing.clone(),
             rules,
+            gates: config.gates.clone(),
             file,
             next_beat_us: present.next_beat(now_us),
             present,
