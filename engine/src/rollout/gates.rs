@@ -187,18 +187,27 @@ impl Trial {
 impl std::fmt::Display for GateView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, message, .. } = self;
-        let seconds = self.since.get() / 1_000;
+        let since = in_words(self.since);
         match self.state {
             GateState::Idle => Ok(()),
-            GateState::Waiting => write!(f, "the gate {name} is asked and has not answered for {seconds} s"),
+            GateState::Waiting => write!(f, "the gate {name} is asked and has not answered for {since}"),
             GateState::Open => write!(f, "the gate {name} is open"),
-            GateState::Closed if message.is_empty() => write!(f, "the gate {name} is closed ({seconds} s)"),
-            GateState::Closed => write!(f, "the gate {name} is closed ({seconds} s): {message}"),
+            GateState::Closed if message.is_empty() => write!(f, "the gate {name} is closed ({since})"),
+            GateState::Closed => write!(f, "the gate {name} is closed ({since}): {message}"),
         }
     }
 }
 
 // === helpers ===
+
+/// Not finer than what people want to know.
+fn in_words(time: Millis) -> String {
+    match time.get() / 1_000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3_600),
+    }
+}
 
 /// The gates that the next raise has to pass, each with the point at which it is asked; none where a person said so.
 fn due_gates<'a>(trial: &Trial, plan: &'a Plan) -> impl Iterator<Item = (&'a str, Point)> + use<'a> {

@@ -120,7 +120,7 @@ impl Rollout {
         let views = self.gate_views(Some(trial), now);
         let keep = views.iter().filter(|gate| matches!(gate.state, GateState::Closed | GateState::Waiting));
         let gates: Vec<_> = keep.map(GateView::to_string).collect();
-        format!("at {}; {}; promote --full passes it", trial.weight, gates.join("; "))
+        format!("waits at {}: {}; promote --full passes it", trial.weight, gates.join("; "))
     }
 
     /// What a running step waits for: its time, then its evidence.

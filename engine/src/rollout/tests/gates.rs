@@ -92,7 +92,7 @@ fn a_gate_closed_at_the_start_keeps_everything_from_the_canary_and_time_begins_w
     assert_eq!((view.phase, view.reason, view.weight), (Phase::Paused, Reason::WaitingForGate, Weight::ZERO));
     assert_eq!(
         view.message,
-        "at 0 %; the gate window is closed (3600 s): frozen until Monday; promote --full passes it"
+        "waits at 0 %: the gate window is closed (60 min): frozen until Monday; promote --full passes it"
     );
     assert_eq!(world.weights(), [0.0]);
     world.say("window", true);
