@@ -10,7 +10,8 @@ pub mod client;
 use serde::{Deserialize, Serialize};
 pub use sluice_engine::evidence::Arm;
 pub use sluice_engine::judge::{Metric, Verdict};
-pub use sluice_engine::rollout::{Event, EventKind, Outcome, PastGeneration, Phase, Reason};
+pub use sluice_engine::plan::Point;
+pub use sluice_engine::rollout::{Event, EventKind, GateState, Outcome, PastGeneration, Phase, Reason};
 
 /// Answer of `GET /v1/rollouts`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +101,9 @@ pub struct RolloutStatus {
     pub metrics: Vec<MetricStatus>,
     /// What still keeps the step from ending, one sentence each, in the order in which to look at them.
     pub waiting_for: Vec<String>,
+    /// Who is asked before the weight rises, in the order of the plan.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub gates: Vec<GateStatus>,
     /// What the shield did in this generation.
     pub shield: ShieldStatus,
     /// The verdict that ended the generation, if one did.
@@ -230,6 +234,25 @@ pub struct MetricStatus {
     pub requests_seen: u64,
     /// Requests needed in all if failures stay as they are; absent if more requests alone won't do.
     pub requests_needed: Option<u64>,
+}
+
+/// A gate: somebody who is asked before the weight rises.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GateStatus {
+    /// Name.
+    pub name: String,
+    /// What it has said to the present raise.
+    pub state: GateState,
+    /// The point at which it is asked; absent while it is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub point: Option<Point>,
+    /// What it said to people.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+    /// Seconds in this state; absent while it is not asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since_seconds: Option<f64>,
 }
 
 /// What the shield did.

@@ -95,6 +95,7 @@ pub(crate) fn progressing() -> RolloutStatus {
             "the step's time: 2m 50s more".to_owned(),
             "156 more canary requests without a failure".to_owned(),
         ],
+        gates: Vec::new(),
         shield: ShieldStatus { answered: 1, failed: 0, over_budget: 0 },
         verdict: None,
         revert: None,

@@ -3,12 +3,14 @@
 //! `raw` has the sections as they are written, here is what they mean. Nothing after this point checks a range again.
 //! All problems are reported, not the first.
 
+mod gate;
 pub mod raw;
 
 use std::fmt;
 
 use crate::judge::{Backstop, Guard, LatencyLimit, Metric, Role, Routing, Settings};
 use crate::units::{Millis, Weight};
+pub use gate::{Gate, Point, RawGate};
 use raw::{RawAnalysis, RawBlueGreen, RawCanary, RawGuard, RawMetric, RawStep, RawStrategy};
 
 /// The immutable, validated form of strategy and analysis settings.
@@ -24,8 +26,10 @@ pub struct Plan {
     pub min_requests: u32,
     /// Longest time of a step without enough evidence; by default ten times the step, at least ten minutes.
     pub step_deadline: Option<Millis>,
-    /// Goes to 100 % at once and judges nothing: for hotfixes.
+    /// Goes to 100 % at once, judges nothing and asks no gate: for hotfixes.
     pub skip_analysis: bool,
+    /// Who is asked before the weight rises; a change of them begins nothing anew.
+    pub gates: Vec<Gate>,
 }
 
 /// How the weight moves.
@@ -104,7 +108,7 @@ const MIN_THETA: f64 = 1e-4;
 const MAX_THETA: f64 = 0.5;
 
 impl Plan {
-    /// The plan that `strategy` and `analysis` mean; `sticky` if routing keeps users on an arm.
+    /// The plan that `strategy` and `analysis` mean, without gates; `sticky` if routing keeps users on an arm.
     ///
     /// # Errors
     /// Every problem found.
@@ -124,8 +128,14 @@ impl Plan {
             min_requests: analysis.min_requests.unwrap_or(100),
             step_deadline: analysis.step_deadline,
             skip_analysis: skip_analysis || analysis.skip_analysis,
+            gates: Vec::new(),
         };
         problems.0.is_empty().then_some(plan).ok_or(problems.0)
+    }
+
+    /// Whether `other` says the same about strategy and analysis, whatever the gates are.
+    pub fn is_same_but_for_gates(&self, other: &Self) -> bool {
+        *self == Self { gates: self.gates.clone(), ..other.clone() }
     }
 
     /// When a step that lasts `duration` and still lacks evidence is given up.

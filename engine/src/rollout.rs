@@ -5,13 +5,14 @@
 //! sense in its state, and says what would.
 //!
 //! Files: `phase` and `event` hold words, `door` what goes in and out, `trial` a canary under way, `begin`, `progress` and
-//! `end` how it moves, `commands` what people ask, `view` what they see, `saved` what survives a restart.
+//! `end` how it moves, `gates` who is asked before it rises, `commands` what people ask, `view` what they see, `saved` what survives a restart.
 
 mod begin;
 mod commands;
 mod door;
 mod end;
 mod event;
+mod gates;
 mod message;
 mod phase;
 mod progress;
@@ -21,8 +22,9 @@ mod view;
 
 use std::collections::VecDeque;
 
-pub use door::{Action, Command, Input, Refusal};
+pub use door::{Action, Command, GateAnswer, Input, Refusal};
 pub use event::{Event, EventKind, Outcome, PastGeneration};
+pub use gates::{GateState, GateView, Question};
 pub use phase::{Phase, Reason};
 pub use saved::Saved;
 pub use view::View;
@@ -108,7 +110,8 @@ impl Rollout {
     pub fn step(mut self, now: u64, input: Input) -> (Self, Vec<Action>) {
         let mut out = Vec::new();
         if let State::Trial(trial) = &mut self.state {
-            let runs = trial.clock_runs();
+            // Waiting for a gate is not time in which evidence was missing.
+            let runs = trial.clock_runs() && trial.pending.is_none();
             trial.clock.advance(now, runs);
         }
         match input {
@@ -120,6 +123,7 @@ impl Rollout {
             Input::StableIs { version } => self.handle_stable(now, version, &mut out),
             Input::PlanChanged(plan) => self.handle_plan(now, *plan, &mut out),
             Input::Storage { writable } => self.writable = writable,
+            Input::GateAnswer(answer) => self.handle_gate_answer(now, answer, &mut out),
             Input::ProxyVeto { proxy, generation } => self.handle_veto(now, proxy, generation, &mut out),
             Input::PodFault { generation, reason } => self.handle_pod_fault(now, generation, &reason, &mut out),
         }

@@ -5,6 +5,7 @@
 mod address;
 mod admin;
 mod findings;
+mod gates;
 mod host;
 mod listener;
 mod load;
@@ -12,6 +13,7 @@ mod notifications;
 mod range;
 mod raw;
 mod read;
+mod receiver;
 mod rollouts;
 mod routes;
 mod routing;
@@ -34,6 +36,7 @@ use sluice_engine::plan::Plan;
 use sluice_engine::units::Millis;
 
 use crate::notify::Destination;
+use crate::outbound::{SecretFile, Trust, Url};
 
 pub use address::endpoint;
 pub use findings::{ConfigErrors, Finding, Position, WithExcerpts};
@@ -96,8 +99,27 @@ pub struct RolloutConfig {
     pub canary: Option<ArmConfig>,
     /// How requests are assigned.
     pub routing: Routing,
-    /// Strategy and analysis, validated.
+    /// Strategy, analysis and the gates' names and points, validated.
     pub plan: Plan,
+    /// How the gates of the plan are asked, in the same order.
+    pub gates: Vec<Arc<GateConfig>>,
+}
+
+/// How a gate is asked.
+#[derive(Clone, Debug)]
+pub struct GateConfig {
+    /// Its name in the plan.
+    pub name: Arc<str>,
+    /// Whom to ask.
+    pub url: Url,
+    /// For the whole exchange; default 5 s.
+    pub timeout: Millis,
+    /// Asked again so long after an answer; default 10 s.
+    pub interval: Millis,
+    /// Signs what is asked.
+    pub secret: Option<SecretFile>,
+    /// Authorities that are trusted.
+    pub trust: Trust,
 }
 
 /// A version and its endpoints.

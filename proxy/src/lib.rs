@@ -2,8 +2,8 @@
 //!
 //! `config` says what a file means; `snapshot` is that meaning in the form a worker routes by; `data` carries the
 //! requests; `counters` is what workers write and the pilot reads; `pilot` feeds counts and time into the engine and
-//! carries out its actions; `admin` shows and commands it; `metrics` exports it; `notify` tells
-//! people; `outbound` speaks to receivers.
+//! carries out its actions; `admin` shows and commands it; `metrics` exports it; `gates` asks before a weight rises;
+//! `notify` tells people; `outbound` speaks to receivers.
 
 pub mod admin;
 pub mod clock;
@@ -11,6 +11,7 @@ pub mod config;
 pub mod counters;
 pub mod data;
 pub mod endpoint;
+pub mod gates;
 pub mod health;
 pub mod metrics;
 pub mod notify;

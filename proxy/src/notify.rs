@@ -17,7 +17,6 @@ mod notifier;
 mod outbox;
 mod positions;
 mod queue;
-mod secret;
 mod service;
 mod template;
 
@@ -25,7 +24,6 @@ pub use destination::{Channel, Destination, ReceiverUrl, Severity, Webhook};
 pub use notice::{Kind, Notice, Tone};
 pub use notifier::{Notifier, TestError};
 pub use outbox::Outbox;
-pub use secret::{SecretError, SecretFile};
 pub use template::{PLACEHOLDERS, Template, TemplateError};
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 
 mod address;
 mod connect;
+mod secret;
 mod tls;
 mod url;
 
@@ -26,6 +27,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 pub use address::refused_address;
+pub use secret::{SecretError, SecretFile, signature};
 pub use tls::{CaError, Trust};
 pub use url::{Scheme, Url, UrlError};
 

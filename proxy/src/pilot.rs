@@ -4,13 +4,14 @@
 //! the end of each odd tick of a generation, it looks anyway. What follows from a look is carried out in one order:
 //!
 //! 1. the snapshot, in one swap: a revert's weight 0 is in force before anything else is done;
-//! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored (`gate`);
-//! 3. the log, 4. the events; 5. notifications, once the state that they tell of is stored.
+//! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored (`valve`);
+//! 3. the log, 4. the events, 5. the questions to gates; 6. notifications, once the state that they tell of is stored.
 //!
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.
 //!
 //! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up, `align` says what a configuration
-//! changes, `orders` what people command, `store` what is kept, `tell` what is notified, `board` and `handle` what others see, `run` the loop.
+//! changes, `orders` what people command, `questions` which gates are to be asked, `store` what is kept, `tell` what is
+//! notified, `board` and `handle` what others see, `run` the loop.
 
 mod align;
 mod arm;
@@ -22,15 +23,16 @@ mod driver;
 
 #[cfg(test)]
 pub(crate) mod fixture;
-mod gate;
 mod handle;
 mod ledger;
 mod orders;
+mod questions;
 mod reaction;
 mod run;
 mod status;
 mod store;
 mod tell;
+mod valve;
 
 use std::collections::VecDeque;
 use std::io;
@@ -43,6 +45,7 @@ use tokio::sync::mpsc;
 pub use board::{FeedItem, REVERT_BOUNDS, RevertTimes, Subscription, Tally, metric_label};
 pub use handle::{CommandError, PilotHandle, ReloadTotals, RolloutTotals};
 pub use ledger::{ArmSums, ShieldSums, Sums};
+pub use questions::OpenQuestion;
 pub use store::{Storage, StoredArm, StoredRollout, StoredRollouts};
 
 use crate::clock::{Clock, unix_ms};
@@ -207,7 +210,7 @@ impl Pilot {
     /// A canary has failed somewhere.
     fn woken(&mut self) {
         for i in 0..self.drivers.len() {
-            if !self.drivers[i].is_under_trial() || self.drivers[i].gate.weight().is_zero() {
+            if !self.drivers[i].is_under_trial() || self.drivers[i].valve.weight().is_zero() {
                 continue;
             }
             if self.now() >= self.drivers[i].next_beat_us {
@@ -248,6 +251,7 @@ impl Pilot {
         changed.sort_unstable();
         changed.dedup();
         changed.into_iter().for_each(|i| self.put_status(i, true));
+        self.put_questions();
         number
     }
 
@@ -270,7 +274,7 @@ impl Pilot {
             self.drivers.iter().map(|driver| (driver.name.as_ref().to_owned(), driver.to_stored(now_us))).collect();
         let number = self.writer.submit(state);
         self.retry_store_at_us = None;
-        self.drivers.iter_mut().for_each(|driver| driver.gate.handed_over(number));
+        self.drivers.iter_mut().for_each(|driver| driver.valve.handed_over(number));
         number
     }
 
@@ -330,7 +334,7 @@ impl Pilot {
             name: &driver.name,
             plan: driver.engine().plan(),
             view: driver.engine().view(now_us / 1_000),
-            in_force: driver.gate.in_force().at(driver.tick(now_us)),
+            in_force: driver.valve.in_force().at(driver.tick(now_us)),
             stable: &driver.stable,
             canary: driver.canary.as_deref(),
             sums: &sums,

@@ -1,7 +1,7 @@
 //! The composition root: reads the configuration, binds, restores the state, and runs the parts until a signal ends it.
 //!
 //! What can fail fails before anything serves. pingora-core's `Server` runs the parts as services: `workers` (data
-//! plane), `pilot`, `notify`, `admin`, and `control` (reload, name look-ups, health checks).
+//! plane), `pilot`, `notify`, `admin`, `gates`, and `control` (reload, name look-ups, health checks).
 
 mod control;
 mod services;
@@ -22,6 +22,7 @@ use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data::{Limits, Listeners, Rejection, Rejections, WorkersConfig};
+use crate::gates::Asker;
 use crate::metrics::{Exporter, REJECTED, UPSTREAM_CONNECTIONS};
 use crate::notify::Notifier;
 use crate::pilot::{Pilot, PilotHandle, PilotParts, Storage, StoredRollout};
@@ -73,6 +74,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let data_plane = Arc::new(DataPlane::new(listeners, workers, readiness.clone()));
     let threads = Threads::default();
     let signals = Signals::new(reloader.handle(), readiness, Arc::clone(&data_plane));
+    let asker = Asker::new(handle.clone());
     let control = Control::new(config, reloader, handle, registry);
 
     let mut server = Server::new_with_opt_and_conf(None, server_settings());
@@ -80,6 +82,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     server.add_service(background_service("pilot", threads.host(move |shutdown| pilot.spawn(shutdown))));
     server.add_service(background_service("notify", threads.host(move |shutdown| notifier.spawn(shutdown))));
     server.add_service(background_service("admin", threads.host(move |shutdown| admin.spawn(shutdown))));
+    server.add_service(background_service("gates", threads.host(move |shutdown| asker.spawn(shutdown))));
     server.add_service(background_service("control", control));
     server.add_service(background_service("workers", services::Hosted(Arc::clone(&data_plane))));
     server.run(RunArgs { shutdown_signal: Box::new(signals) });

@@ -9,6 +9,7 @@
 pub mod backend;
 pub mod binaries;
 pub mod config;
+pub mod gate;
 pub mod load;
 pub mod metrics;
 pub mod ports;
@@ -19,6 +20,7 @@ pub mod wire;
 
 pub use self::backend::{Answer, Backend};
 pub use self::config::Config;
+pub use self::gate::GateReceiver;
 pub use self::load::{Load, Report};
 pub use self::metrics::Metrics;
 pub use self::receiver::{Authority, Receiver};

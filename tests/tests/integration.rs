@@ -13,6 +13,7 @@ mod integration {
     mod directed;
     mod endpoints;
     mod forwarding;
+    mod gates;
     mod harness;
     mod metrics;
     mod no_revert;

@@ -1,6 +1,6 @@
 //! One rollout, whole: where it stands, both arms, what is proven, what it waits for, and what was decided.
 
-use sluice_api::{Phase, RolloutStatus, ShieldStatus};
+use sluice_api::{Phase, Reason, RolloutStatus, ShieldStatus};
 
 use super::numbers::{count, counted, duration, percent};
 use super::text::{Line, Paint, wrapped};
@@ -103,6 +103,7 @@ fn clock(status: &RolloutStatus) -> String {
     match (status.phase, step.duration_seconds) {
         (Phase::Healthy | Phase::Degraded, _) => place,
         (_, Some(whole)) => format!("{place}, {} of at least {}", duration(step.elapsed_seconds), duration(whole)),
+        (_, None) if status.reason == Reason::WaitingForGate => format!("{place}, until a gate opens"),
         (_, None) => format!("{place}, for {}, until a person goes on", duration(step.elapsed_seconds)),
     }
 }

@@ -22,8 +22,13 @@ impl Rollout {
         if plan == self.plan {
             return;
         }
+        let is_same = plan.is_same_but_for_gates(&self.plan);
         self.plan = plan;
-        self.restart_trial(now, "the plan changed", out);
+        if is_same {
+            self.ask_anew();
+        } else {
+            self.restart_trial(now, "the plan changed", out);
+        }
     }
 
     pub(super) fn handle_stable(&mut self, now: u64, version: String, out: &mut Vec<Action>) {
@@ -56,12 +61,13 @@ impl Rollout {
         let message = format!("{} beside {}", self.canary().unwrap_or_default(), self.stable);
         self.set_weight(now, Weight::ZERO, Pricing::Restart, out);
         self.emit(EventKind::Started, message, None, out);
-        if self.writable {
-            self.enter_first_stage(now, out);
-        }
+        self.progress(now, out);
     }
 
     pub(super) fn enter_first_stage(&mut self, now: u64, out: &mut Vec<Action>) {
+        if let State::Trial(trial) = &mut self.state {
+            trial.begin_at(now);
+        }
         match &self.plan.strategy {
             Strategy::Canary { steps } => {
                 let first = if self.plan.skip_analysis { steps.len() - 1 } else { 0 };
@@ -87,7 +93,7 @@ impl Rollout {
         if let Some(percent) = step.scale {
             out.push(Action::Scale { generation: self.generation, percent });
         }
-        let message = format!("step {} of {count}: {}", index + 1, step.weight);
+        let message = format!("step {} of {count}: {}{}", index + 1, step.weight, self.gates_passed_over());
         self.emit(EventKind::Step, message, None, out);
     }
 
@@ -96,7 +102,8 @@ impl Rollout {
         self.enter(now, Stage::Watch);
         let pricing = self.next_pricing();
         self.set_weight(now, Weight::FULL, pricing, out);
-        self.emit(EventKind::Step, "promoted: 100 %, the old version is kept".to_owned(), None, out);
+        let message = format!("promoted: 100 %, the old version is kept{}", self.gates_passed_over());
+        self.emit(EventKind::Step, message, None, out);
     }
 
     fn enter(&mut self, now: u64, stage: Stage) {
@@ -104,6 +111,8 @@ impl Rollout {
         trial.stage = stage;
         trial.pause = None;
         trial.released = false;
+        trial.call_off();
+        trial.gate_told = false;
         trial.checked_ms = None;
         trial.clock = StepClock::start(now, 0);
     }

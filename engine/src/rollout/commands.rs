@@ -10,6 +10,7 @@ use crate::plan::Strategy;
 
 const RETRY_OR_NEW: &str = "use retry, or release a new version";
 const NO_CANARY: &str = "there is no canary: release one";
+const GATE: &str = "the gate has to open; abort, or use promote --full";
 const OUTAGE: &str = "both versions fail at present; wait, abort, or use promote --full";
 
 impl Rollout {
@@ -64,6 +65,10 @@ impl Rollout {
         }
         trial.unjudged |= full;
         let stage = trial.stage;
+        if self.is_gated() {
+            self.promote_if_open(now, out);
+            return Ok(());
+        }
         let last = (self.plan.strategy.weight_steps() as usize).saturating_sub(1);
         match stage {
             Stage::Step(index) if full && index < last => self.enter_step(now, last, out),
@@ -104,7 +109,10 @@ impl Rollout {
 
     fn resume(&mut self, now: u64, name: &'static str, out: &mut Vec<Action>) -> Result<(), Refusal> {
         let State::Trial(trial) = &mut self.state else { return Err(self.not_now(name)) };
-        let Some(reason) = trial.pause else { return Err(self.refused(name, "it is not paused; promote ends a wait")) };
+        let Some(reason) = trial.pause else {
+            let is_gate = trial.is_gate_closed(&self.plan);
+            return Err(self.refused(name, if is_gate { GATE } else { "it is not paused; promote ends a wait" }));
+        };
         if !self.writable && reason == Reason::SuspendedTooLong {
             return Err(Refusal::NotStored { command: name });
         }

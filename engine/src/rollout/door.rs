@@ -72,6 +72,8 @@ pub enum Input {
         /// The last write worked.
         writable: bool,
     },
+    /// A gate answered a [`super::Question`]. Answers to another one are ignored.
+    GateAnswer(GateAnswer),
     /// A proxy of a fleet took the canary back on its own.
     ProxyVeto {
         /// The proxy.
@@ -86,6 +88,21 @@ pub enum Input {
         /// What the cluster says.
         reason: String,
     },
+}
+
+/// What a gate said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateAnswer {
+    /// The generation of the question.
+    pub generation: u64,
+    /// The question's number.
+    pub question: u64,
+    /// The gate's name.
+    pub gate: String,
+    /// Whether the weight may rise; false also if the gate could not be asked.
+    pub open: bool,
+    /// For people; short, and without control characters.
+    pub message: String,
 }
 
 /// What the driver has to do, in this order; every action is idempotent.

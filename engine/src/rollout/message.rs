@@ -59,6 +59,7 @@ pub(super) fn waits(reason: Reason) -> &'static str {
         Reason::PostPromotion => "promoted; the old version is kept, and a failure goes back to it",
         Reason::Step
         | Reason::Baking
+        | Reason::WaitingForGate
         | Reason::Stable
         | Reason::Completed
         | Reason::Reverted

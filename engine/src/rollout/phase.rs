@@ -52,6 +52,8 @@ pub enum Reason {
     AwaitingPromotion,
     /// Paused: `manual` strategy, the weight is set by hand.
     Manual,
+    /// Paused: all else is fine, but a gate said no to the next raise; it is asked again and again.
+    WaitingForGate,
     /// Degraded: reverted by a verdict.
     Reverted,
     /// Degraded: `abort` command.
@@ -83,7 +85,8 @@ impl Reason {
             | Self::SuspendedTooLong
             | Self::ProxyVeto
             | Self::AwaitingPromotion
-            | Self::Manual => Phase::Paused,
+            | Self::Manual
+            | Self::WaitingForGate => Phase::Paused,
             Self::Reverted | Self::Aborted | Self::PodFault | Self::StateLost => Phase::Degraded,
         }
     }

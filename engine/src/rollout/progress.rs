@@ -46,6 +46,7 @@ impl Rollout {
                 self.take_back(now, Reason::Reverted, cause, Some(verdict), out);
             }
             Finding::HoldEntered(verdict) => {
+                trial.call_off();
                 let message = format!(
                     "both versions fail: weight and clock are frozen ({})",
                     message::cause(&verdict, &self.plan)
@@ -71,6 +72,11 @@ impl Rollout {
             Finding::SuspendedTooLong => self.pause(Reason::SuspendedTooLong, None, out),
             Finding::Worse(verdict) if matches!(trial.pause, None | Some(Reason::PauseStep | Reason::ByCommand)) => {
                 self.pause(Reason::Worse, Some(verdict), out)
+            }
+            Finding::Inconclusive(_) if trial.pending.is_some() => {
+                // Nobody has to look: the step has its evidence and only waits for a gate.
+                let tick = trial.tick(now);
+                trial.judge.resumed(tick);
             }
             Finding::Inconclusive(_) if trial.pause.is_none() => self.pause(Reason::Inconclusive, None, out),
             Finding::Worse(_) | Finding::Inconclusive(_) => {}
@@ -101,6 +107,7 @@ impl Rollout {
             return;
         }
         trial.pause = Some(reason);
+        trial.call_off();
         let message = message::waits(reason);
         self.emit(EventKind::Paused, message.to_owned(), verdict, out);
     }
@@ -115,16 +122,16 @@ impl Rollout {
         {
             return;
         }
-        if trial.stage == Stage::Ready {
-            return self.enter_first_stage(now, out);
-        }
         if !trial.clock_runs() {
+            trial.pending = None;
             return;
         }
         let is_over = trial.duration(&self.plan).is_some_and(|duration| trial.clock.elapsed() >= duration);
-        match trial.stage {
+        let stage = trial.stage;
+        match stage {
+            Stage::Ready if self.passes_gates(now) => self.enter_first_stage(now, out),
             Stage::Step(index) => self.progress_step(now, index, out),
-            Stage::Preview if is_over => self.enter_watch(now, out),
+            Stage::Preview if is_over && self.passes_gates(now) => self.enter_watch(now, out),
             Stage::Watch if is_over => self.finish(now, Outcome::Promoted, "the old version is no longer kept", out),
             Stage::Ready | Stage::Preview | Stage::Watch | Stage::Manual => {}
         }
@@ -134,7 +141,7 @@ impl Rollout {
         let Strategy::Canary { steps } = &self.plan.strategy else { return };
         let (State::Trial(trial), Some(step)) = (&mut self.state, steps.get(index)) else { return };
         let elapsed = trial.clock.elapsed();
-        if elapsed < step.duration {
+        if elapsed < step.duration && !trial.waived {
             return;
         }
         if step.waits_for_person && !trial.released {
@@ -142,9 +149,18 @@ impl Rollout {
         }
         trial.checked_ms = Some(now);
         if trial.missing(now).is_empty() {
-            self.advance(now, index, out);
+            self.advance_if_open(now, index, out);
         } else if elapsed >= self.plan.deadline_of(step.duration) {
             self.give_up_waiting(now, index, out);
+        } else {
+            trial.pending = None;
+        }
+    }
+
+    /// The step after `index`, once every gate before it is open.
+    fn advance_if_open(&mut self, now: u64, index: usize, out: &mut Vec<Action>) {
+        if self.passes_gates(now) {
+            self.advance(now, index, out);
         }
     }
 
@@ -170,7 +186,7 @@ impl Rollout {
                 let cause = "not enough evidence at the step deadline (onInconclusive: revert)".to_owned();
                 self.take_back(now, Reason::Reverted, cause, None, out);
             }
-            OnInconclusive::PromoteIfClean if self.is_clean(now) => self.advance(now, index, out),
+            OnInconclusive::PromoteIfClean if self.is_clean(now) => self.advance_if_open(now, index, out),
             OnInconclusive::PromoteIfClean => self.pause(Reason::Inconclusive, None, out),
         }
     }

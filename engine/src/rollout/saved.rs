@@ -45,6 +45,11 @@ enum SavedState {
         age_ms: u64,
         unjudged: bool,
         released: bool,
+        /// Absent in what versions without gates wrote.
+        #[serde(default)]
+        waived: bool,
+        #[serde(default)]
+        gate_told: bool,
     },
     TakenBack {
         version: String,
@@ -83,6 +88,8 @@ impl Rollout {
                 age_ms: trial.age_ms(now),
                 unjudged: trial.unjudged,
                 released: trial.released,
+                waived: trial.waived,
+                gate_told: trial.gate_told,
             },
             State::TakenBack(taken) => SavedState::TakenBack {
                 version: taken.version.clone(),
@@ -132,6 +139,8 @@ impl Rollout {
                 age_ms,
                 unjudged,
                 released,
+                waived,
+                gate_told,
             } => {
                 let mut trial = Trial::new(version, &rollout.plan, &rollout.watch, now);
                 trial.stage = stage;
@@ -140,6 +149,7 @@ impl Rollout {
                 trial.earlier_ms = age_ms;
                 trial.unjudged |= unjudged;
                 trial.released = released;
+                (trial.waived, trial.gate_told) = (waived, gate_told);
                 trial.clock = StepClock::start(now, step_elapsed_ms);
                 rollout.resume_trial(now, trial, weight, reached, &mut out);
             }

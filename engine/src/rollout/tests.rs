@@ -107,6 +107,14 @@ impl World {
         }
     }
 
+    /// A process that was started anew with what was saved.
+    fn restart(&mut self) {
+        let before = self.rollout().clone();
+        let (rollout, _) = Rollout::restore(before.plan().clone(), before.save(self.now), self.now);
+        self.applied = rollout.weight();
+        self.rollout = Some(rollout);
+    }
+
     /// Runs until the reason is reached, for at most ten virtual minutes.
     fn run_until(&mut self, reason: Reason) {
         for _ in 0..12_000 {
@@ -481,6 +489,7 @@ mod commands {
     }
 }
 
+mod gates;
 mod invariants;
 
 // === stable's habits ===

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::gates::Pending;
 use super::phase::Reason;
 use crate::judge::{Judge, Missing};
 use crate::plan::{Plan, Strategy};
@@ -50,6 +51,14 @@ pub(super) struct Trial {
     pub(super) clock: StepClock,
     /// A person ended this step's `pause: {}`.
     pub(super) released: bool,
+    /// A person promoted, and only the gates are still asked: neither time nor evidence keeps the step.
+    pub(super) waived: bool,
+    /// The raise that waits for gates.
+    pub(super) pending: Option<Pending>,
+    /// How many questions were asked so far.
+    pub(super) asked: u64,
+    /// That a gate keeps this step was told.
+    pub(super) gate_told: bool,
     /// When promotion was last looked at.
     pub(super) checked_ms: Option<u64>,
     pub(super) vetoes: BTreeSet<String>,
@@ -93,8 +102,22 @@ impl Trial {
             starts: 0,
             clock: StepClock::start(now, 0),
             released: false,
+            waived: false,
+            pending: None,
+            asked: 0,
+            gate_told: false,
             checked_ms: None,
             vetoes: BTreeSet::new(),
+        }
+    }
+
+    /// The first weight comes only now. Tick 0 moves here, because what counts from it (such as the initial delay of a
+    /// metric) must not have run out while a gate was closed.
+    pub(super) fn begin_at(&mut self, now: u64) {
+        if now > self.origin_ms {
+            self.earlier_ms = self.age_ms(now);
+            self.origin_ms = now;
+            self.judge = self.judge.successor(self.judge.settings().clone());
         }
     }
 
@@ -120,6 +143,9 @@ impl Trial {
 
     /// How long the present stage has to run at least; `None` if a person has to end it.
     pub(super) fn duration(&self, plan: &Plan) -> Option<Millis> {
+        if self.waived {
+            return Some(Millis::default());
+        }
         match (self.stage, &plan.strategy) {
             (Stage::Step(index), Strategy::Canary { steps }) => {
                 steps.get(index).filter(|step| !step.waits_for_person || self.released).map(|step| step.duration)
@@ -132,7 +158,7 @@ impl Trial {
 
     /// What evidence still keeps the step from ending.
     pub(super) fn missing(&self, now: u64) -> Vec<Missing> {
-        if self.is_judged() { self.judge.missing(self.tick(now)) } else { Vec::new() }
+        if self.is_judged() && !self.waived { self.judge.missing(self.tick(now)) } else { Vec::new() }
     }
 
     fn outage(&self) -> Option<Reason> {
@@ -150,13 +176,14 @@ impl Trial {
             // What a person has to know first, though the pause goes on.
             (None | Some(Reason::PauseStep | Reason::ByCommand), Some(outage)) => return outage,
             (Some(reason), _) => return reason,
+            (None, None) if self.is_gate_closed(plan) => return Reason::WaitingForGate,
             (None, None) => {}
         }
         match (self.stage, &plan.strategy) {
             (Stage::Ready, _) => Reason::Ready,
             (Stage::Step(index), Strategy::Canary { steps }) if index + 1 == steps.len() => Reason::Baking,
             (Stage::Step(_), _) => Reason::Step,
-            (Stage::Preview, Strategy::BlueGreen(settings)) if settings.auto_promotion.is_none() => {
+            (Stage::Preview, Strategy::BlueGreen(settings)) if settings.auto_promotion.is_none() && !self.waived => {
                 Reason::AwaitingPromotion
             }
             (Stage::Preview, _) => Reason::Preview,

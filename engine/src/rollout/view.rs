@@ -2,6 +2,7 @@
 
 use super::end::step_of;
 use super::event::PastGeneration;
+use super::gates::{GateState, GateView};
 use super::message;
 use super::phase::{Phase, Reason};
 use super::trial::Trial;
@@ -37,6 +38,8 @@ pub struct View {
     pub step_duration: Option<Millis>,
     /// What still keeps the step from ending.
     pub missing: Vec<Missing>,
+    /// Every gate of the plan, in its order.
+    pub gates: Vec<GateView>,
     /// Every metric; of a canary that was taken back, as it was then.
     pub metrics: Vec<MetricView>,
     /// The verdict that ended the generation, if one did.
@@ -62,10 +65,13 @@ impl Rollout {
             step_elapsed: Millis::default(),
             step_duration: None,
             missing: Vec::new(),
+            gates: Vec::new(),
             metrics: Vec::new(),
             verdict: None,
             history: self.history.iter().cloned().collect(),
         };
+        let trial = if let State::Trial(trial) = &self.state { Some(trial.as_ref()) } else { None };
+        view.gates = self.gate_views(trial, now);
         match &self.state {
             State::Healthy { .. } => {}
             State::Trial(trial) => self.view_trial(trial, now, &mut view),
@@ -102,9 +108,19 @@ impl Rollout {
             }
             State::Trial(trial) => match self.reason() {
                 Reason::Step | Reason::Baking => self.step_message(trial, now),
+                Reason::WaitingForGate => self.gate_message(trial, now),
+                Reason::Ready if self.writable => "asks its gates before the first weight".to_owned(),
                 reason => message::waits(reason).to_owned(),
             },
         }
+    }
+
+    /// Which gates keep the raise, what they said and since when.
+    fn gate_message(&self, trial: &Trial, now: u64) -> String {
+        let views = self.gate_views(Some(trial), now);
+        let keep = views.iter().filter(|gate| matches!(gate.state, GateState::Closed | GateState::Waiting));
+        let gates: Vec<_> = keep.map(GateView::to_string).collect();
+        format!("waits at {}: {}; promote --full passes it", trial.weight, gates.join("; "))
     }
 
     /// What a running step waits for: its time, then its evidence.
@@ -122,6 +138,8 @@ impl Rollout {
             waits.push(format!("{} s to go", left.div_ceil(1_000)));
         }
         waits.extend(trial.missing(now).iter().map(Missing::to_string));
+        let views = self.gate_views(Some(trial), now);
+        waits.extend(views.iter().filter(|gate| gate.state == GateState::Waiting).map(GateView::to_string));
         if waits.is_empty() { what } else { format!("{what}: {}", waits.join("; ")) }
     }
 }

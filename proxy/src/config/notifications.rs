@@ -8,12 +8,13 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::raw::{RawDestination, RawHook, RawKind, RawPagerDuty, RawWebhook};
+use super::receiver::{secret, secret_url, trust, url};
 use super::scope::Scope;
 use super::suggest::{closest, list};
 use crate::notify::{
-    Channel, Destination, Kind, PLACEHOLDERS, ReceiverUrl, SecretFile, Severity, Template, TemplateError, Webhook,
+    Channel, Destination, Kind, PLACEHOLDERS, ReceiverUrl, Severity, Template, TemplateError, Webhook,
 };
-use crate::outbound::{Trust, Url};
+use crate::outbound::{SecretFile, Trust};
 
 /// Where PagerDuty takes events.
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -157,33 +158,6 @@ fn template(written: &str, scope: &Scope<'_>) -> Option<Template> {
 }
 
 /// The address itself is not repeated: it may be a secret in the wrong place.
-fn url(written: &str, scope: &Scope<'_>) -> Option<Url> {
-    Url::parse(written).map_or_else(|error| scope.refuse(error.to_string()), Some)
-}
-
-fn secret(written: &str, directory: &Path, scope: &Scope<'_>) -> Option<SecretFile> {
-    let file = file(written, directory, scope)?;
-    file.read().map_or_else(|error| scope.refuse(error.to_string()), |_| Some(file.clone()))
-}
-
-fn secret_url(written: &str, directory: &Path, scope: &Scope<'_>) -> Option<SecretFile> {
-    let file = file(written, directory, scope)?;
-    file.read_url().map_or_else(|error| scope.refuse(error), |_| Some(file.clone()))
-}
-
-/// An address or a key in place of a file's name is not repeated.
-fn file(written: &str, directory: &Path, scope: &Scope<'_>) -> Option<SecretFile> {
-    if written.is_empty() || written.contains("://") {
-        return scope.refuse("the name of a file is expected, which holds the secret");
-    }
-    Some(SecretFile::new(directory.join(written)))
-}
-
-fn trust(written: &str, directory: &Path, scope: &Scope<'_>) -> Option<Trust> {
-    let path = directory.join(written);
-    Trust::also(&path).map_or_else(|error| scope.refuse(format!("{}: {error}", path.display())), Some)
-}
-
 fn header(name: &str, value: &str, scope: &Scope<'_>) -> Option<(HeaderName, HeaderValue)> {
     let Ok(name) = name.parse::<HeaderName>() else { return scope.refuse("the name of a header is expected") };
     if OWN_HEADERS.contains(&name.as_str()) {

@@ -1,11 +1,12 @@
-//! The sections of the file as they are written. Types only; meaning is given beside the meant types. `strategy` and
-//! `analysis` come from the engine: the file and the custom resource have the same.
+//! The sections of the file as they are written. Types only; meaning is given beside the meant types. `strategy`,
+//! `analysis` and the frame of `gates` come from the engine: the file and the custom resource have the same.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use sluice_engine::plan::RawGate;
 use sluice_engine::plan::raw::{RawAnalysis, RawStrategy};
 use sluice_engine::units::Millis;
 
@@ -50,6 +51,19 @@ pub(super) struct RawRollout {
     pub(super) analysis: RawAnalysis,
     #[serde(default)]
     pub(super) skip_analysis: bool,
+    #[serde(default)]
+    pub(super) gates: Vec<RawGate<RawGateWebhook>>,
+}
+
+/// `webhook` of a gate.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawGateWebhook {
+    pub(super) url: String,
+    pub(super) timeout: Option<Millis>,
+    pub(super) interval: Option<Millis>,
+    pub(super) secret_file: Option<String>,
+    pub(super) ca_file: Option<String>,
 }
 
 /// `stable` and `canary`.

@@ -1,5 +1,6 @@
 //! `rollouts:`, two arms, a routing and a plan each.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sluice_engine::plan::raw::{RawCanary, RawPause, RawStep, RawStrategy};
@@ -8,7 +9,7 @@ use sluice_engine::units::{Millis, Weight};
 
 use super::raw::{RawArm, RawRollout};
 use super::scope::Scope;
-use super::{ArmConfig, RolloutConfig, Routing, address};
+use super::{ArmConfig, RolloutConfig, Routing, address, gates};
 
 /// Names stand in metrics, paths and file names.
 const MAX_NAME: usize = 63;
@@ -17,8 +18,8 @@ const MAX_VERSION: usize = 128;
 const DEFAULT_STEPS: [(f64, u64); 3] = [(10.0, 5), (25.0, 10), (50.0, 15)];
 
 impl RolloutConfig {
-    /// Every rollout; no name twice.
-    pub(super) fn list_from_raw(scope: &Scope<'_>) -> Option<Vec<Self>> {
+    /// Every rollout; no name twice. Paths are relative to `directory`.
+    pub(super) fn list_from_raw(scope: &Scope<'_>, directory: &Path) -> Option<Vec<Self>> {
         let names: Vec<&str> =
             (0..scope.length()).map(|i| scope.index(i).key("name").text().unwrap_or_default()).collect();
         for (i, name) in names.iter().enumerate() {
@@ -26,10 +27,10 @@ impl RolloutConfig {
                 scope.index(i).key("name").report(format!("{name}: is also the name of rollouts[{first}]"));
             }
         }
-        scope.each(|item| Self::from_raw(item.read()?, &item))
+        scope.each(|item| Self::from_raw(item.read()?, directory, &item))
     }
 
-    fn from_raw(raw: RawRollout, scope: &Scope<'_>) -> Option<Self> {
+    fn from_raw(raw: RawRollout, directory: &Path, scope: &Scope<'_>) -> Option<Self> {
         let name = name(&raw.name, &scope.key("name"));
         let stable = ArmConfig::from_raw(&raw.stable, &scope.key("stable"));
         let canary = match &raw.canary {
@@ -39,6 +40,7 @@ impl RolloutConfig {
         let is_sticky = raw.routing.sticky.is_some();
         let routing = Routing::from_raw(&raw.routing, &scope.key("routing"));
         let strategy = raw.strategy.unwrap_or_else(default_strategy);
+        let gates = gates::from_raw(&raw.gates, strategy.manual.is_some(), directory, scope);
         let plan = match Plan::try_from_raw(strategy, &raw.analysis, is_sticky, raw.skip_analysis) {
             Ok(plan) => Some(plan),
             Err(problems) => {
@@ -49,8 +51,9 @@ impl RolloutConfig {
         let plan = plan?;
         let routing = routing.and_then(|routing| with_preview(routing, &plan, &scope.key("strategy").key("blueGreen")));
         let (stable, canary) = (stable?, canary?);
+        let (plan_gates, gates) = gates?;
         refuse_shared_endpoints(&stable, canary.as_ref(), scope);
-        Some(Self { name: name?, stable, canary, routing: routing?, plan })
+        Some(Self { name: name?, stable, canary, routing: routing?, plan: Plan { gates: plan_gates, ..plan }, gates })
     }
 }
 

@@ -66,6 +66,8 @@ fn every_key_of_the_long_example_means_something() {
     assert_eq!(shop.matches.iter().map(|rule| rule.conditions.len()).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(shop.sticky, Some(Sticky::Cookie { name: "sluice".to_owned(), ttl: Millis::new(86_400_000) }));
     assert!(shop.directed_after_revert && !shop.shield);
+    assert_eq!(config.rollouts[0].plan.gates[0].before(), sluice_engine::plan::Point::ALL);
+    assert_eq!(config.rollouts[0].gates[0].url.to_string(), "http://127.0.0.1:9999");
     assert_eq!(config.routes[0].hosts, ["shop.example", "*.shop.example"]);
     assert_eq!(config.routes[0].target, RouteTarget::Rollout(0));
     assert_eq!(config.upstream.health_check.as_ref().unwrap().unhealthy_after, 3);

@@ -6,8 +6,8 @@ use sluice_engine::judge::Metric;
 use sluice_engine::rollout::Phase;
 
 use super::names::{
-    ATTEMPT_FAILURES, BUILD_INFO, EVIDENCE, IN_FLIGHT, PHASE, PLAN_AGE, RELOADS, REQUESTS, SCORE, SHIELDED, STEP,
-    TABLE, VERDICTS, WEIGHT, WEIGHT_WANTED,
+    ATTEMPT_FAILURES, BUILD_INFO, EVIDENCE, GATE_ANSWERS, IN_FLIGHT, PHASE, PLAN_AGE, RELOADS, REQUESTS, SCORE,
+    SHIELDED, STEP, TABLE, VERDICTS, WEIGHT, WEIGHT_WANTED,
 };
 use crate::counters::FailureKind;
 use crate::pilot::{ArmSums, PilotHandle, RolloutTotals, metric_label};
@@ -64,6 +64,10 @@ pub(super) fn rollout(totals: &RolloutTotals) {
     gauge!(STEP, "rollout" => name.to_owned()).set(status.step.index as f64);
     for ((verdict, metric), count) in &totals.tally.verdicts {
         counter!(VERDICTS, "rollout" => name.to_owned(), "verdict" => *verdict, "metric" => *metric).absolute(*count);
+    }
+    for ((gate, result), count) in &totals.tally.answers {
+        counter!(GATE_ANSWERS, "rollout" => name.to_owned(), "gate" => gate.clone(), "result" => result.label())
+            .absolute(*count);
     }
     scores(totals);
 }

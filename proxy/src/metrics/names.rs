@@ -24,6 +24,8 @@ pub const EVIDENCE: &str = "sluice_evidence_requests";
 pub const SCORE: &str = "sluice_metric_score";
 /// Verdicts.
 pub const VERDICTS: &str = "sluice_verdicts_total";
+/// What gates answered.
+pub const GATE_ANSWERS: &str = "sluice_gate_answers_total";
 /// How long reverts took.
 pub const REVERT: &str = "sluice_revert_seconds";
 /// Requests that were refused before an arm was chosen.
@@ -83,6 +85,12 @@ pub const TABLE: &[(&str, &str, &str, &str)] = &[
         "Score of a metric in nats: abs against the limit, rel against stable, pro for promotion.",
     ),
     (VERDICTS, "counter", "rollout, verdict, metric", "Verdicts: revert, promote, hold, pause, inconclusive."),
+    (
+        GATE_ANSWERS,
+        "counter",
+        "rollout, gate, result",
+        "Answers of gates: open, closed, or failed, which is closed too.",
+    ),
     (REVERT, "histogram", "rollout", "Time from the first failure of the deciding window to weight 0."),
     (REJECTED, "counter", "reason", "Requests refused before an arm was chosen."),
     (UPSTREAM_CONNECTIONS, "gauge", "arm, state", "Connections to upstreams."),

@@ -73,7 +73,7 @@ fn judge(answer: Result<Answer, OutboundError>) -> Result<(), Failure> {
 /// Blocks on the disk: secrets are read here, each time.
 fn prepare(destination: &Destination, notice: &Notice, now_s: u64) -> Result<Prepared, String> {
     let template = destination.template.as_ref();
-    let text = |error: super::secret::SecretError| error.to_string();
+    let text = |error: crate::outbound::SecretError| error.to_string();
     match &destination.channel {
         Channel::Slack(file) => Ok(Prepared::json(file.read_url()?, &slack::body(notice, template))),
         Channel::Teams(file) => Ok(Prepared::json(file.read_url()?, &teams::body(notice, template))),
@@ -90,7 +90,7 @@ fn prepare(destination: &Destination, notice: &Notice, now_s: u64) -> Result<Pre
                 prepared.header(AUTHORIZATION.as_str(), &file.read().map_err(text)?)?;
             }
             if let Some(file) = &hook.secret {
-                let signature = webhook::signature(&file.read().map_err(text)?, now_s, &prepared.body);
+                let signature = crate::outbound::signature(&file.read().map_err(text)?, now_s, &prepared.body);
                 prepared.header("x-sluice-signature", &signature)?;
             }
             Ok(prepared)

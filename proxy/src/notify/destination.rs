@@ -6,9 +6,8 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::notice::{Kind, Notice};
-use super::secret::SecretFile;
 use super::template::Template;
-use crate::outbound::{Client, Trust, Url, UrlError};
+use crate::outbound::{Client, SecretFile, Trust, Url};
 
 /// One destination.
 #[derive(Clone, Debug)]
@@ -116,19 +115,6 @@ impl Channel {
             Self::Webhook(webhook) => webhook.trust.clone(),
             Self::Slack(_) | Self::Teams(_) | Self::PagerDuty { .. } => Trust::System,
         })
-    }
-}
-
-// === impl SecretFile ===
-
-impl SecretFile {
-    /// The address in the file.
-    ///
-    /// # Errors
-    /// There is none, or one that no receiver may have.
-    pub fn read_url(&self) -> Result<Url, String> {
-        let text = self.read().map_err(|error| error.to_string())?;
-        Url::parse(&text).map_err(|error: UrlError| format!("{}: {error}", self.path().display()))
     }
 }
 

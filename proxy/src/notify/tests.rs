@@ -8,7 +8,7 @@ use super::notice::{Kind, Notice};
 use super::notifier::Notifier;
 use super::outbox::Outbox;
 use super::queue::Outcome;
-use super::secret::SecretFile;
+use crate::outbound::SecretFile;
 
 fn mk_destination(name: &str, on: &[Kind]) -> Destination {
     Destination {

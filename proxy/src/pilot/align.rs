@@ -31,6 +31,7 @@ impl Pilot {
         let said = std::mem::replace(&mut self.drivers[i].file, FileVersions::of(config));
         let says = self.drivers[i].file.clone();
         self.drivers[i].set_routing(config.routing.clone());
+        self.drivers[i].gates.clone_from(&config.gates);
         if says.canary.is_none() && said.canary.is_some() && self.canary_version(i) == said.canary.as_deref() {
             self.step_quietly(i, Input::CanaryRemoved);
         }

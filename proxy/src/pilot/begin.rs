@@ -101,7 +101,7 @@ impl Pilot {
         let place = self.drivers.len();
         self.pending.events.extend(effects.events.into_iter().map(|event| (place, event)));
         if is_stored {
-            driver.open_gate(now_us);
+            driver.open_valve(now_us);
         }
         driver
     }

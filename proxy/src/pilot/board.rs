@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 
 use super::ledger::{Ledger, Sums};
 use crate::counters::GenerationCounters;
+use crate::gates::GateResult;
 
 /// How many decisions are kept for those who come later.
 const RECENT: usize = 200;
@@ -60,6 +61,8 @@ pub struct Tally {
     pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
     /// How long reverts took.
     pub reverts: RevertTimes,
+    /// Answers of gates, by gate and result.
+    pub answers: BTreeMap<(String, GateResult), u64>,
 }
 
 /// One rollout's board.
@@ -125,6 +128,11 @@ impl Board {
         let bucket = REVERT_BOUNDS.iter().position(|&bound| seconds <= bound).unwrap_or(REVERT_BOUNDS.len());
         tally.reverts.counts[bucket] += 1;
         tally.reverts.sum += seconds;
+    }
+
+    /// Counts a gate's answer.
+    pub(super) fn count_answer(&self, gate: &str, result: GateResult) {
+        *lock(&self.tally).answers.entry((gate.to_owned(), result)).or_default() += 1;
     }
 
     pub(super) fn limit_ms(&self) -> Option<u64> {

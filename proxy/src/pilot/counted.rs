@@ -60,6 +60,7 @@ impl Counted {
         self.generation == engine.generation()
             && self.has_canary == engine.canary().is_some()
             && self.limit_ms == limit_ms(engine)
+            && (!self.has_canary || self.origin_us == engine.origin_ms() * 1_000)
     }
 
     /// The tick that runs at `now_us`.

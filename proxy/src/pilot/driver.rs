@@ -1,4 +1,4 @@
-//! One rollout as the pilot drives it: the engine, the arms, the counters of the present generation, the gate.
+//! One rollout as the pilot drives it: the engine, the arms, the counters of the present generation, the valve.
 //!
 //! The driver turns the engine's actions into what has to be routed, stored and said, and keeps what outlives a
 //! generation. It carries nothing out: [`super::Pilot`] does, in the order that safety asks for.
@@ -12,10 +12,10 @@ use sluice_engine::rollout::{Action, Event, EventKind, Input, Refusal, Rollout};
 use super::arm::to_stored;
 use super::board::Board;
 use super::counted::Counted;
-use super::gate::Gate;
 use super::status::Rates;
 use super::store::StoredRollout;
-use crate::config::{RolloutConfig, Routing};
+use super::valve::Valve;
+use crate::config::{GateConfig, RolloutConfig, Routing};
 use crate::counters::Wake;
 use crate::notify::Outbox;
 use crate::snapshot::{ArmView, RolloutView, RoutingRules};
@@ -30,11 +30,13 @@ pub(super) struct Driver {
     pub(super) canary: Option<Arc<ArmView>>,
     routing: Routing,
     rules: Arc<RoutingRules>,
+    /// How the plan's gates are asked.
+    pub(super) gates: Vec<Arc<GateConfig>>,
     /// What the file said when it was read last.
     pub(super) file: FileVersions,
     /// The generation that is counted.
     present: Counted,
-    pub(super) gate: Gate,
+    pub(super) valve: Valve,
     pub(super) revert: Option<RevertStatus>,
     /// What is to be told about it.
     pub(super) outbox: Outbox,
@@ -95,10 +97,11 @@ impl Driver {
             canary,
             routing: config.routing.clone(),
             rules,
+            gates: config.gates.clone(),
             file,
             next_beat_us: present.next_beat(now_us),
             present,
-            gate: Gate::SHUT,
+            valve: Valve::SHUT,
             revert,
             outbox: Outbox::default(),
             status_at_us: 0,
@@ -151,7 +154,7 @@ impl Driver {
         match action {
             Action::SetWeight { generation, weight, from_tick } if generation == self.present.generation => {
                 effects.store = true;
-                if self.gate.want(weight, from_tick, self.tick(now_us)) {
+                if self.valve.want(weight, from_tick, self.tick(now_us)) {
                     self.begin_step(now_us);
                     effects.reroute = true;
                 }
@@ -177,7 +180,7 @@ impl Driver {
         if *canary.version == *self.engine().stable() {
             self.stable = canary;
         }
-        self.gate = Gate::SHUT;
+        self.valve = Valve::SHUT;
         true
     }
 
@@ -191,7 +194,7 @@ impl Driver {
         }
         self.present = Counted::new(self.engine(), self.workers, &self.wake);
         self.board.begin(Arc::clone(&self.present.counters), self.present.limit_ms);
-        self.gate = Gate::SHUT;
+        self.valve = Valve::SHUT;
         self.rates = Rates::default();
         self.rules = Arc::new(mk_rules(&self.routing, &self.name, self.engine()));
         self.next_beat_us = self.present.next_beat(now_us);
@@ -200,13 +203,13 @@ impl Driver {
     /// The weight in force has changed.
     fn begin_step(&mut self, now_us: u64) {
         // Weight 0 is in force from tick 0 on, so that nothing is drawn by it any more; the step begins now.
-        let from_tick = self.gate.in_force().from_tick.max(self.tick(now_us));
+        let from_tick = self.valve.in_force().from_tick.max(self.tick(now_us));
         self.present.begin_step(from_tick);
     }
 
     /// The state with this number is stored; says whether a weight came into force.
     pub(super) fn stored(&mut self, number: u64, now_us: u64) -> bool {
-        let raised = self.gate.stored(number, self.tick(now_us));
+        let raised = self.valve.stored(number, self.tick(now_us));
         if raised {
             self.begin_step(now_us);
         }
@@ -214,8 +217,8 @@ impl Driver {
     }
 
     /// The weight that was restored comes into force: it is stored already.
-    pub(super) fn open_gate(&mut self, now_us: u64) {
-        self.gate.open();
+    pub(super) fn open_valve(&mut self, now_us: u64) {
+        self.valve.open();
         self.begin_step(now_us);
     }
 
@@ -255,7 +258,7 @@ impl Driver {
             generation: self.present.generation,
             stable: Arc::clone(&self.stable),
             canary: self.canary.clone(),
-            split: self.gate.in_force(),
+            split: self.valve.in_force(),
             reverted: self.engine().is_taken_back(),
             step: self.present.step,
             routing: Arc::clone(&self.rules),

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sluice_api::{History, ReleaseRequest, RolloutList, RolloutStatus, ServerStatus};
 use sluice_engine::rollout::{Command, Refusal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::board::{Board, Subscription, Tally};
 use super::ledger::Sums;
+use super::questions::{Answered, OpenQuestion};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gates::Said;
 use crate::notify::Notifier;
 use crate::snapshot::Snapshot;
 
@@ -78,6 +80,7 @@ pub(super) enum Order {
     Command { name: String, generation: Option<u64>, command: Command, reply: Reply },
     Release { name: String, request: ReleaseRequest, reply: Reply },
     Apply { config: Box<Config>, reply: oneshot::Sender<()> },
+    Answer(Answered),
 }
 
 /// What pilot and handles share.
@@ -88,6 +91,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) state_error: ArcSwapOption<String>,
     notifier: Notifier,
+    pub(super) questions: watch::Sender<Vec<OpenQuestion>>,
     config_error: ArcSwapOption<String>,
     config_since_us: AtomicU64,
     accepted: AtomicU64,
@@ -104,6 +108,7 @@ impl Shared {
             clock,
             state_error: ArcSwapOption::empty(),
             notifier,
+            questions: watch::Sender::default(),
             config_error: ArcSwapOption::empty(),
             config_since_us: AtomicU64::new(clock.now_us()),
             accepted: AtomicU64::new(0),
@@ -232,6 +237,20 @@ impl PilotHandle {
         let order = Order::Apply { config: Box::new(config), reply };
         self.orders.send(order).await.map_err(|_| CommandError::Stopped)?;
         done.await.map_err(|_| CommandError::Stopped)
+    }
+
+    /// The gates that have to be asked, whenever they change.
+    pub fn questions(&self) -> watch::Receiver<Vec<OpenQuestion>> {
+        self.shared.questions.subscribe()
+    }
+
+    /// A gate's answer, or why there is none. One to a question that is no longer open changes nothing.
+    ///
+    /// # Errors
+    /// The process is ending.
+    pub async fn answer(&self, question: &OpenQuestion, said: Said) -> Result<(), CommandError> {
+        let order = Order::Answer(Answered::new(question, said));
+        self.orders.send(order).await.map_err(|_| CommandError::Stopped)
     }
 
     /// Says why a configuration was refused; the one in force stays.

@@ -45,6 +45,7 @@ impl Pilot {
                 // Whoever asked may have given up; the configuration is in force all the same.
                 let _ = reply.send(());
             }
+            Order::Answer(answered) => self.take_answer(answered),
         }
     }
 

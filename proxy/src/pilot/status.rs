@@ -3,13 +3,14 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use sluice_api::{
-    ArmStatus, EndpointStatus, Judgement, MetricStatus, RolloutStatus, ShieldStatus, StepStatus, WeightStatus,
+    ArmStatus, EndpointStatus, GateStatus, Judgement, MetricStatus, RolloutStatus, ShieldStatus, StepStatus,
+    WeightStatus,
 };
 use sluice_engine::evidence::{ARMS, Arm};
 use sluice_engine::histogram;
 use sluice_engine::judge::{Metric, MetricView, Settings, Verdict};
 use sluice_engine::plan::Plan;
-use sluice_engine::rollout::{Reason, View};
+use sluice_engine::rollout::{GateState, GateView, Reason, View};
 use sluice_engine::units::Weight;
 
 use super::ledger::{ArmSums, Sums};
@@ -98,6 +99,7 @@ impl StatusParts<'_> {
                 .map(|metric| metric_status(metric, &self.plan.analysis, view.verdict.as_ref()))
                 .collect(),
             waiting_for,
+            gates: view.gates.into_iter().map(gate_status).collect(),
             shield: ShieldStatus { answered: shield.answered, failed: shield.failed, over_budget: shield.over_budget },
             verdict: view.verdict,
             revert: self.revert,
@@ -108,7 +110,7 @@ impl StatusParts<'_> {
     fn step(&self) -> StepStatus {
         let view = &self.view;
         StepStatus {
-            index: if has_begun(view.reason) { view.step + 1 } else { 0 },
+            index: if has_begun(view.reason, view.weight) { view.step + 1 } else { 0 },
             count: view.step_weights.len(),
             weights: view.step_weights.iter().map(|weight| weight.percent()).collect(),
             elapsed_seconds: view.step_elapsed.get() as f64 / 1_000.0,
@@ -122,7 +124,9 @@ impl StatusParts<'_> {
         let time = (left_ms > 0).then(|| format!("{} s of this step to go", left_ms.div_ceil(1_000)));
         let raise =
             (view.weight > self.in_force).then(|| format!("{} comes into force when the state is stored", view.weight));
-        raise.into_iter().chain(time).chain(view.missing.iter().map(ToString::to_string)).collect()
+        let gates = view.gates.iter().filter(|gate| matches!(gate.state, GateState::Waiting | GateState::Closed));
+        let missing = view.missing.iter().map(ToString::to_string);
+        raise.into_iter().chain(time).chain(missing).chain(gates.map(ToString::to_string)).collect()
     }
 
     fn arm(&self, arm: Arm, view: &ArmView) -> ArmStatus {
@@ -146,7 +150,10 @@ impl StatusParts<'_> {
 }
 
 /// Whether the first step has begun.
-fn has_begun(reason: Reason) -> bool {
+fn has_begun(reason: Reason, weight: Weight) -> bool {
+    if reason == Reason::WaitingForGate {
+        return !weight.is_zero();
+    }
     !matches!(
         reason,
         Reason::Stable
@@ -157,6 +164,17 @@ fn has_begun(reason: Reason) -> bool {
             | Reason::Manual
             | Reason::StateLost
     )
+}
+
+fn gate_status(view: GateView) -> GateStatus {
+    let is_asked = view.state != GateState::Idle;
+    GateStatus {
+        name: view.name,
+        state: view.state,
+        point: view.point,
+        message: Some(view.message).filter(|message| !message.is_empty()),
+        since_seconds: is_asked.then(|| view.since.get() as f64 / 1_000.0),
+    }
 }
 
 fn quantile_ms(sums: &ArmSums, q: f64) -> Option<f64> {

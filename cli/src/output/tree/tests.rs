@@ -45,6 +45,17 @@ Past        v2-rc1 reverted at 25 % after 6m 12s   5 of 5 canary requests failed
 }
 
 #[test]
+fn a_rollout_that_waits_for_a_gate_says_which_and_not_that_a_person_has_to_go_on() {
+    let mut status = samples::progressing();
+    (status.phase, status.reason) = (sluice_api::Phase::Paused, sluice_api::Reason::WaitingForGate);
+    status.step.duration_seconds = None;
+    status.waiting_for = vec!["the gate change-window is closed (12 s): frozen until Monday".to_owned()];
+    let shown = text(&lines(&status, Shape::default()));
+    assert!(shown.contains("step 1 of 4, until a gate opens"), "{shown}");
+    assert!(shown.contains("Waits for   · the gate change-window is closed (12 s): frozen until Monday"), "{shown}");
+}
+
+#[test]
 fn a_taken_back_rollout_says_why_in_one_sentence() {
     assert_eq!(
         text(&analysis(&samples::reverted(), Shape { columns: Some(90), wide: false })),

@@ -30,6 +30,30 @@ const IN_A_ROLLOUT: &[(&str, &[&str])] = &[
     ("canary: { version: v2, endpoints: a:1 }", &[r#"6:39: rollouts[0].canary.endpoints: "a:1": a list is expected"#]),
     ("canery: {}", &["6:5: rollouts[0].canery: unknown key; did you mean canary? Allowed: …"]),
     ("name: twice", &[r#"6:5: "name" is written twice in the same section: keep one"#]),
+    ("gates: [{ name: a }]", &["6:13: rollouts[0].gates[0]: webhook is missing"]),
+    ("gates: [{ name: a, webhook: {} }]", &["6:33: rollouts[0].gates[0].webhook: url is missing"]),
+    (
+        "gates: [{ name: a b, before: [], webhook: { url: \"ftp://h/SECRET\", interval: 1ms, timeout: 1h } }]",
+        &[
+            r#"6:21: rollouts[0].gates[0].name: "a b": up to 63 letters, digits, `-`, `_` and `.` are allowed"#,
+            "6:34: rollouts[0].gates[0].before: at least one of start, raise and promotion is needed",
+            "6:54: rollouts[0].gates[0].webhook.url: only http and https are allowed",
+            "6:82: rollouts[0].gates[0].webhook.interval: 1ms: 100ms to 10m is allowed",
+            "6:96: rollouts[0].gates[0].webhook.timeout: 1h: 100ms to 1m is allowed",
+        ],
+    ),
+    (
+        "gates: [{ name: a, webhook: { url: \"http://169.254.169.254/\", secretFile: no/such, caFile: no/such } }]",
+        &[
+            "6:40: rollouts[0].gates[0].webhook.url: 169.254.169.254 is refused: link-local and metadata addresses are no receivers",
+            r#"6:79: rollouts[0].gates[0].webhook.secretFile: /etc/sluice/no/such: can't be read: No such file or directory (os error 2)"#,
+            r#"6:96: rollouts[0].gates[0].webhook.caFile: /etc/sluice/no/such: can't be read: No such file or directory (os error 2)"#,
+        ],
+    ),
+    (
+        "strategy: { manual: {} }\ngates: [{ name: a, webhook: { url: \"http://h/\" } }]",
+        &["7:12: rollouts[0].gates: with strategy.manual the weight is set by hand, and no gate is asked"],
+    ),
     ("skipAnalysis: maybe", &[r#"6:19: rollouts[0].skipAnalysis: "maybe": true or false is expected"#]),
     ("skipAnalysis: yes", &[r#"6:19: rollouts[0].skipAnalysis: "yes": true or false is expected"#]),
     (

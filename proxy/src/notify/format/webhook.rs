@@ -1,6 +1,5 @@
-//! Our own JSON, and its signature. Fields are only ever added; `format` grows when that is not enough.
+//! Our own JSON. Fields are only ever added; `format` grows when that is not enough.
 
-use ring::hmac;
 use serde_json::{Value, json};
 
 use super::time;
@@ -42,15 +41,4 @@ pub(in crate::notify) fn body(notice: &Notice, template: Option<&Template>) -> V
         body["revert"] = json!(revert);
     }
     body
-}
-
-/// Value of `X-Sluice-Signature`: HMAC-SHA256 over the time, a point, and the body, so that neither can be changed and
-/// an old request can't be passed off as a new one.
-pub(in crate::notify) fn signature(secret: &str, unix_seconds: u64, body: &[u8]) -> String {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()));
-    context.update(unix_seconds.to_string().as_bytes());
-    context.update(b".");
-    context.update(body);
-    let hex: String = context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={unix_seconds},v1={hex}")
 }

@@ -11,7 +11,7 @@ use crate::snapshot::Split;
 
 /// The weight in force, and a raise that waits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Gate {
+pub(super) struct Valve {
     in_force: Split,
     held: Option<Raise>,
 }
@@ -24,9 +24,9 @@ struct Raise {
     stored_as: Option<u64>,
 }
 
-// === impl Gate ===
+// === impl Valve ===
 
-impl Gate {
+impl Valve {
     /// Nothing goes to the canary.
     pub(super) const SHUT: Self = Self { in_force: Split::constant(Weight::ZERO), held: None };
 
@@ -92,37 +92,37 @@ mod tests {
 
     #[test]
     fn a_raise_waits_until_its_state_is_stored_and_then_begins_on_a_tick() {
-        let mut gate = Gate::SHUT;
-        assert!(!gate.want(percent(10), 0, 0));
-        gate.handed_over(4);
-        assert!(!gate.stored(3, 1));
-        assert_eq!(gate.weight(), Weight::ZERO);
-        assert!(gate.stored(4, 2));
-        assert_eq!(gate.in_force(), Split { former: Weight::ZERO, weight: percent(10), from_tick: 3 });
-        assert!(!gate.stored(5, 3));
+        let mut valve = Valve::SHUT;
+        assert!(!valve.want(percent(10), 0, 0));
+        valve.handed_over(4);
+        assert!(!valve.stored(3, 1));
+        assert_eq!(valve.weight(), Weight::ZERO);
+        assert!(valve.stored(4, 2));
+        assert_eq!(valve.in_force(), Split { former: Weight::ZERO, weight: percent(10), from_tick: 3 });
+        assert!(!valve.stored(5, 3));
     }
 
     #[test]
     fn lowering_is_immediate_and_forgets_a_raise_that_waited() {
-        let mut gate = Gate::SHUT;
-        gate.want(percent(10), 0, 0);
-        gate.handed_over(1);
-        gate.stored(1, 0);
-        gate.want(percent(25), 8, 7);
-        gate.handed_over(2);
-        assert!(gate.want(Weight::ZERO, 0, 9));
-        assert!(gate.in_force().at(9).is_zero());
-        assert!(!gate.stored(2, 10));
-        assert!(gate.weight().is_zero());
+        let mut valve = Valve::SHUT;
+        valve.want(percent(10), 0, 0);
+        valve.handed_over(1);
+        valve.stored(1, 0);
+        valve.want(percent(25), 8, 7);
+        valve.handed_over(2);
+        assert!(valve.want(Weight::ZERO, 0, 9));
+        assert!(valve.in_force().at(9).is_zero());
+        assert!(!valve.stored(2, 10));
+        assert!(valve.weight().is_zero());
     }
 
     #[test]
     fn a_later_state_stores_an_earlier_raise_too_but_not_a_raise_that_was_never_handed_over() {
-        let mut gate = Gate::SHUT;
-        gate.want(percent(10), 0, 0);
-        assert!(!gate.stored(9, 0));
-        gate.handed_over(10);
-        gate.handed_over(11);
-        assert!(gate.stored(12, 0));
+        let mut valve = Valve::SHUT;
+        valve.want(percent(10), 0, 0);
+        assert!(!valve.stored(9, 0));
+        valve.handed_over(10);
+        valve.handed_over(11);
+        assert!(valve.stored(12, 0));
     }
 }
