@@ -10,7 +10,7 @@
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.
 //!
 //! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up, `align` says what a configuration
-//! changes, `orders` what people command, `store` what is kept, `board` and `handle` what others see, `run` the loop.
+//! changes, `orders` what people command, `store` what is kept, `times` when it happened, `board` and `handle` what others see, `run` the loop.
 
 mod align;
 mod arm;
@@ -30,6 +30,7 @@ mod reaction;
 mod run;
 mod status;
 mod store;
+mod times;
 
 use std::io;
 use std::sync::Arc;
@@ -320,6 +321,7 @@ impl Pilot {
             sums: &sums,
             rates: &driver.rates,
             revert: driver.revert,
+            times: &driver.times,
             now_us,
         };
         driver.board.put_status(parts.into_status(), announce);

@@ -1,6 +1,6 @@
 //! Past generations.
 
-use sluice_api::{History, PastGeneration};
+use sluice_api::{History, PastRelease};
 
 use super::numbers::{duration, percent};
 use super::table::Table;
@@ -37,8 +37,8 @@ pub(crate) fn lines(history: &History, wide: bool) -> Vec<Line> {
 }
 
 /// The newest `most` generations, a line each.
-pub(crate) fn short(history: &[PastGeneration], most: usize) -> Vec<Line> {
-    let line = |past: &PastGeneration| {
+pub(crate) fn short(history: &[PastRelease], most: usize) -> Vec<Line> {
+    let line = |past: &PastRelease| {
         Line::plain(format!("{} ", past.version))
             .join(words::outcome(past.outcome))
             .then(format!(" at {} after {}", percent(past.reached.percent()), took(past)))
@@ -47,7 +47,7 @@ pub(crate) fn short(history: &[PastGeneration], most: usize) -> Vec<Line> {
     history.iter().take(most).map(line).collect()
 }
 
-fn took(past: &PastGeneration) -> String {
+fn took(past: &PastRelease) -> String {
     duration(past.duration_ms as f64 / 1_000.0)
 }
 

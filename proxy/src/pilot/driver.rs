@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sluice_api::RevertStatus;
 use sluice_engine::evidence::Observations;
 use sluice_engine::rollout::{Action, Event, EventKind, Input, Refusal, Rollout};
+use sluice_engine::units::Weight;
 
 use super::arm::to_stored;
 use super::board::Board;
@@ -15,6 +16,7 @@ use super::counted::Counted;
 use super::gate::Gate;
 use super::status::Rates;
 use super::store::StoredRollout;
+use super::times::{Moment, Times};
 use crate::config::{RolloutConfig, Routing};
 use crate::counters::Wake;
 use crate::snapshot::{ArmView, RolloutView, RoutingRules};
@@ -35,6 +37,7 @@ pub(super) struct Driver {
     present: Counted,
     pub(super) gate: Gate,
     pub(super) revert: Option<RevertStatus>,
+    pub(super) times: Times,
     pub(super) next_beat_us: u64,
     pub(super) status_at_us: u64,
     pub(super) announced_at_us: u64,
@@ -67,6 +70,7 @@ pub(super) struct Effects {
 /// What a driver is made of.
 pub(super) struct DriverParts {
     pub(super) engine: Rollout,
+    pub(super) times: Times,
     pub(super) stable: Arc<ArmView>,
     pub(super) canary: Option<Arc<ArmView>>,
     pub(super) file: FileVersions,
@@ -81,7 +85,7 @@ pub(super) struct DriverParts {
 
 impl Driver {
     pub(super) fn new(config: &RolloutConfig, parts: DriverParts) -> Self {
-        let DriverParts { engine, stable, canary, file, revert, board, wake, workers, now_us } = parts;
+        let DriverParts { engine, times, stable, canary, file, revert, board, wake, workers, now_us } = parts;
         let present = Counted::new(&engine, workers, &wake);
         board.begin(Arc::clone(&present.counters), present.limit_ms);
         let rules = Arc::new(mk_rules(&config.routing, &config.name, &engine));
@@ -97,6 +101,7 @@ impl Driver {
             present,
             gate: Gate::SHUT,
             revert,
+            times,
             status_at_us: 0,
             announced_at_us: 0,
             rates: Rates::default(),
@@ -140,7 +145,15 @@ impl Driver {
         for action in actions {
             self.follow_one(now_us, action, &mut effects);
         }
+        self.note_times(now_us);
         effects
+    }
+
+    /// Looks at the wall clock if a generation began or ended, or reached 100 %.
+    fn note_times(&mut self, now_us: u64) {
+        let engine = self.engine.as_ref().expect("the engine is put back before `step` returns");
+        let moment = Moment { wall_ms: super::unix_ms(), now_ms: now_us / 1_000 };
+        self.times.see(engine, self.gate.weight() == Weight::FULL, moment);
     }
 
     fn follow_one(&mut self, now_us: u64, action: Action, effects: &mut Effects) {
@@ -205,6 +218,7 @@ impl Driver {
         let raised = self.gate.stored(number, self.tick(now_us));
         if raised {
             self.begin_step(now_us);
+            self.note_times(now_us);
         }
         raised
     }
@@ -213,6 +227,7 @@ impl Driver {
     pub(super) fn open_gate(&mut self, now_us: u64) {
         self.gate.open();
         self.begin_step(now_us);
+        self.note_times(now_us);
     }
 
     pub(super) fn set_routing(&mut self, routing: Routing) {
@@ -238,6 +253,7 @@ impl Driver {
         if let Some(verdict) = &event.verdict {
             let took = self.present.measure(verdict, now_us);
             self.board.count_revert(took.milliseconds / 1_000.0);
+            self.times.restored_after(event.generation, took.milliseconds);
             self.revert = Some(took);
         }
     }
@@ -269,6 +285,7 @@ impl Driver {
             canary: self.canary.as_deref().map(to_stored),
             file_stable: self.file.stable.as_ref().to_owned(),
             file_canary: self.file.canary.as_deref().map(str::to_owned),
+            times: self.times.to_stored(),
             revert: self.revert,
         }
     }
