@@ -6,7 +6,9 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+mod report;
 
+pub use report::{DoraFigures, DoraReport, ReleaseCounts, RolloutDora, Spread};
 use serde::{Deserialize, Serialize};
 pub use sluice_engine::evidence::Arm;
 pub use sluice_engine::judge::{Metric, Verdict};

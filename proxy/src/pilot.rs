@@ -366,7 +366,7 @@ fn log_event(rollout: &str, event: &Event) {
 }
 
 /// Wall clock, for people only: no decision depends on it.
-fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 

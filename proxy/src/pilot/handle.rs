@@ -139,6 +139,11 @@ impl PilotHandle {
         RolloutList { rollouts, server: self.server() }
     }
 
+    /// The names of every rollout, in the order of the configuration.
+    pub fn names(&self) -> Vec<String> {
+        self.shared.boards.load().iter().map(|board| board.name.as_ref().to_owned()).collect()
+    }
+
     /// One rollout.
     pub fn status(&self, name: &str) -> Option<Arc<RolloutStatus>> {
         self.board(name).map(|board| board.status())
