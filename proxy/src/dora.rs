@@ -3,9 +3,12 @@
 //! It refuses to make up numbers. A figure without observations is absent, a rate over less than its own unit of time
 //! is absent, and a ninth decile of fewer than ten values is absent. Quantiles are values that occurred (nearest rank).
 
-use sluice_api::{DoraFigures, DoraReport, Outcome, ReleaseCounts, RolloutDora, Spread};
+use sluice_api::{DoraFigures, DoraReport, Outcome, ReleaseCounts, ReleaseTimes, RolloutDora, Spread};
 
 use crate::releases::{Release, Releases};
+
+/// Values of the label `result`: how a change may end.
+pub const RESULTS: [&str; 4] = ["promoted", "promoted_full", "reverted", "aborted"];
 
 const DAY_MS: f64 = 86_400_000.0;
 
@@ -56,7 +59,7 @@ fn figures<'a>(releases: impl Iterator<Item = &'a Release>, days: f64) -> DoraFi
     let (mut lead_times, mut restore_times) = (Vec::new(), Vec::new());
     for release in releases {
         *count_of(&mut counts, release) += 1;
-        lead_times.extend(lead_time_ms(release));
+        lead_times.extend(lead_time_ms(release.outcome, &release.times));
         restore_times.extend(release.times.restored_after_ms.filter(|_| release.outcome == Outcome::Reverted));
     }
     let deployments = counts.promoted + counts.promoted_full;
@@ -87,19 +90,29 @@ fn count_of<'a>(counts: &'a mut ReleaseCounts, release: &Release) -> &'a mut u64
     }
 }
 
+/// How a change ended, one of [`RESULTS`]; `None` for what is no change: nobody was served by it, or nothing came of it.
+pub fn result(outcome: Outcome, served: bool) -> Option<&'static str> {
+    match outcome {
+        Outcome::Promoted => Some("promoted"),
+        Outcome::PromotedFull => Some("promoted_full"),
+        Outcome::Reverted => Some("reverted"),
+        Outcome::Aborted if served => Some("aborted"),
+        Outcome::Aborted | Outcome::Superseded | Outcome::Withdrawn => None,
+    }
+}
+
 /// From the start of a deployment to 100 %; to its end where it became stable without that weight.
-fn lead_time_ms(release: &Release) -> Option<f64> {
-    if !is_deployment(release.outcome) {
+pub fn lead_time_ms(outcome: Outcome, times: &ReleaseTimes) -> Option<f64> {
+    if !is_deployment(outcome) {
         return None;
     }
-    let times = release.times;
     let full = times.full_at_ms.or(times.ended_at_ms)?;
     // Times are stored in order; a line that somebody edited is no reason for a negative time.
     Some(full.checked_sub(times.started_at_ms?)? as f64)
 }
 
 /// Whether the release became the stable version.
-pub fn is_deployment(outcome: Outcome) -> bool {
+fn is_deployment(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Promoted | Outcome::PromotedFull => true,
         Outcome::Reverted | Outcome::Aborted | Outcome::Superseded | Outcome::Withdrawn => false,

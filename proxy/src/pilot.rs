@@ -40,7 +40,7 @@ use arc_swap::ArcSwap;
 use sluice_engine::rollout::{Event, EventKind, Input, Refusal};
 use tokio::sync::mpsc;
 
-pub use board::{FeedItem, REVERT_BOUNDS, RevertTimes, Subscription, Tally, metric_label};
+pub use board::{FeedItem, Limits, Subscription, Tally, TimesTaken, metric_label};
 pub use handle::{CommandError, PilotHandle, ReloadTotals, RolloutTotals};
 pub use ledger::{ArmSums, ShieldSums, Sums};
 pub use store::{Storage, StoredArm, StoredRollout, StoredRollouts};
@@ -324,6 +324,7 @@ impl Pilot {
             times: &driver.times,
             now_us,
         };
+        driver.board.put_limits(&driver.engine().plan().analysis);
         driver.board.put_status(parts.into_status(), announce);
     }
 

@@ -1,5 +1,3 @@
-use sluice_api::ReleaseTimes;
-
 use super::*;
 
 const DAY: u64 = 86_400_000;

@@ -83,6 +83,43 @@ fn the_latency_limit_is_among_the_bounds() {
 }
 
 #[test]
+fn limits_and_thresholds_are_there_as_lines_for_a_picture() {
+    let mut cockpit = Cockpit::start(SHOP, None);
+    cockpit.pass(300);
+    let text = Exporter::new(cockpit.handle.clone()).render();
+    for (series, expected) in [
+        ("sluice_metric_limit{rollout=\"shop\",metric=\"failures\"}", 0.01),
+        ("sluice_metric_limit{rollout=\"shop\",metric=\"latency\"}", 0.05),
+        ("sluice_latency_limit_seconds{rollout=\"shop\",quantile=\"0.95\"}", 0.2),
+    ] {
+        let found = value(&text, series);
+        assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{series}: {found:?}");
+    }
+    let threshold = value(&text, "sluice_metric_threshold{rollout=\"shop\",metric=\"failures\",test=\"abs\"}");
+    assert_eq!(threshold, cockpit.status().metrics.first().map(|metric| metric.abs_threshold));
+}
+
+#[test]
+fn changes_are_counted_by_result_from_zero_on() {
+    let mut cockpit = Cockpit::start(SHOP, None);
+    let exporter = Exporter::new(cockpit.handle.clone());
+    let count = |text: &str, result: &str| {
+        value(text, &format!("sluice_deployments_total{{rollout=\"shop\",result=\"{result}\"}}"))
+    };
+    let text = exporter.render();
+    for result in crate::dora::RESULTS {
+        assert_eq!(count(&text, result), Some(0.0), "{result}");
+    }
+    cockpit.command(Command::Abort { reason: None }).unwrap();
+    cockpit.command(Command::Retry).unwrap();
+    cockpit.command(Command::Promote { full: true }).unwrap();
+    cockpit.command(Command::Promote { full: false }).unwrap();
+    let text = exporter.render();
+    assert_eq!((count(&text, "aborted"), count(&text, "promoted_full")), (Some(1.0), Some(1.0)));
+    assert_eq!(value(&text, "sluice_lead_time_seconds_count{rollout=\"shop\"}"), Some(1.0));
+}
+
+#[test]
 fn other_parts_add_their_numbers_at_each_scrape() {
     let cockpit = Cockpit::start(SHOP, None);
     let exporter = Exporter::new(cockpit.handle.clone());

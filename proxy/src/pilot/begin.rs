@@ -134,6 +134,7 @@ impl Pilot {
             now_us,
         };
         let board = Arc::new(Board::new(Arc::clone(&config.name), status.into_status()));
+        board.put_limits(&engine.plan().analysis);
         let wake = Arc::clone(&self.wake);
         Driver::new(
             config,

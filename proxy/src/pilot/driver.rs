@@ -153,7 +153,9 @@ impl Driver {
     fn note_times(&mut self, now_us: u64) {
         let engine = self.engine.as_ref().expect("the engine is put back before `step` returns");
         let moment = Moment { wall_ms: super::unix_ms(), now_ms: now_us / 1_000 };
-        self.times.see(engine, self.gate.weight() == Weight::FULL, moment);
+        for ended in self.times.see(engine, self.gate.weight() == Weight::FULL, moment) {
+            self.board.count_ended(ended, &self.times.of(ended.generation));
+        }
     }
 
     fn follow_one(&mut self, now_us: u64, action: Action, effects: &mut Effects) {

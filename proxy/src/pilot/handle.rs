@@ -8,7 +8,7 @@ use sluice_api::{History, ReleaseRequest, RolloutList, RolloutStatus, ServerStat
 use sluice_engine::rollout::{Command, Refusal};
 use tokio::sync::{mpsc, oneshot};
 
-use super::board::{Board, Subscription, Tally};
+use super::board::{Board, Limits, Subscription, Tally};
 use super::ledger::Sums;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -55,6 +55,8 @@ pub struct RolloutTotals {
     pub tally: Tally,
     /// The latency limit of the present plan.
     pub limit_ms: Option<u64>,
+    /// What the present plan allows.
+    pub limits: Limits,
 }
 
 /// How many configurations were taken and refused, and how old the present one is.
@@ -179,6 +181,7 @@ impl PilotHandle {
             sums: board.totals(),
             tally: board.tally(),
             limit_ms: board.limit_ms(),
+            limits: board.limits(),
             status: board.status(),
         };
         boards.iter().map(of).collect()

@@ -42,7 +42,8 @@ impl Times {
     }
 
     /// Takes note of what has begun or ended since the last look. `is_full` says whether everything goes to the canary.
-    pub(super) fn see(&mut self, engine: &Rollout, is_full: bool, at: Moment) {
+    /// Yields what ended.
+    pub(super) fn see<'a>(&mut self, engine: &'a Rollout, is_full: bool, at: Moment) -> Vec<&'a PastGeneration> {
         if engine.generation() > self.begun {
             self.begun = engine.generation();
             self.by_generation.entry(self.begun).or_default().started_at_ms = Some(at.wall_ms);
@@ -50,11 +51,12 @@ impl Times {
         if is_full {
             self.see_full(engine.generation(), engine.age_ms(at.now_ms), at.wall_ms);
         }
-        let seen = self.ended;
-        for past in engine.history().take_while(|past| past.generation > seen) {
+        let ended: Vec<_> = engine.history().take_while(|past| past.generation > self.ended).collect();
+        for past in &ended {
             self.see_end(past, at.wall_ms);
             self.forget(engine);
         }
+        ended
     }
 
     fn see_full(&mut self, generation: u64, age_ms: u64, wall_ms: u64) {
