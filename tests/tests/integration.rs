@@ -11,6 +11,7 @@ mod integration {
     mod commands;
     mod crash;
     mod directed;
+    mod dora;
     mod endpoints;
     mod forwarding;
     mod harness;
