@@ -10,6 +10,8 @@ mod integration {
     mod cli;
     mod commands;
     mod crash;
+    mod dashboard;
+
     mod directed;
     mod dora;
     mod endpoints;

@@ -19,6 +19,27 @@ fn the_readme_shows_exactly_this_table() {
     assert_eq!(shown.trim(), table.trim(), "between the {MARKER} markers of README.md should stand:\n{table}");
 }
 
+/// Names of ours in a text, without the endings that histograms have.
+fn names_in(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("sluice_"));
+    let known = |word: &str| TABLE.iter().any(|row| row.0 == word);
+    let without_ending = |word| ["_bucket", "_sum", "_count"].iter().find_map(|&end| str::strip_suffix(word, end));
+    words.map(|word| if known(word) { word } else { without_ending(word).unwrap_or(word) }).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_name_metrics_that_exist_and_the_dashboard_leaves_out_few() {
+    let read = |file: &str| std::fs::read_to_string(format!("{}/../manifests/{file}", env!("CARGO_MANIFEST_DIR")));
+    let Ok(dashboard) = read("grafana/sluice.json") else { return }; // a package on its own has none
+    let rules = read("prometheus/sluice-rules.yaml").unwrap();
+    for name in names_in(&dashboard).into_iter().chain(names_in(&rules)) {
+        assert!(TABLE.iter().any(|row| row.0 == name), "{name}");
+    }
+    let shown = names_in(&dashboard);
+    let left_out: Vec<&str> = TABLE.iter().map(|row| row.0).filter(|name| !shown.contains(name)).collect();
+    assert_eq!(left_out, [VERDICTS, BUILD_INFO], "verdicts are shown as what became of the change");
+}
+
 #[test]
 fn names_are_unique_and_of_known_types() {
     for (i, (name, kind, _, help)) in TABLE.iter().enumerate() {
