@@ -90,7 +90,8 @@ impl Admin {
     /// # Errors
     /// The thread or its runtime can't be started.
     pub fn spawn(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Reports are read from disk off this thread, one at a time.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
         std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             if let Err(error) = runtime.block_on(self.serve(shutdown)) {
                 tracing::error!(%error, "the admin API can't serve");

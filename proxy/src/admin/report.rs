@@ -38,8 +38,8 @@ pub(super) async fn dora(
 }
 
 fn period(raw: &RawPeriod, now_ms: u64) -> Result<Period, ApiError> {
-    // The present millisecond is part of what has been.
-    let until_ms = raw.until.as_deref().map_or(Ok(now_ms + 1), |text| moment("until", text, now_ms))?;
+    // The present millisecond is part of what has been; of what is to come nothing is known.
+    let until_ms = raw.until.as_deref().map_or(Ok(u64::MAX), |text| moment("until", text, now_ms))?.min(now_ms + 1);
     let since_ms = match &raw.since {
         Some(text) => moment("since", text, now_ms)?,
         None => until_ms.saturating_sub(THIRTY_DAYS.get()),
@@ -76,6 +76,7 @@ mod tests {
         assert_eq!(mk(None, None), Ok((NOW + 1 - THIRTY_DAYS.get(), NOW + 1)));
         assert_eq!(mk(Some("1h"), None), Ok((NOW - 3_600_000, NOW + 1)));
         assert_eq!(mk(Some("5"), Some("7")), Ok((5, 7)));
+        assert_eq!(mk(Some("5"), Some("9999999999999")), Ok((5, NOW + 1)), "the future is no part of a report");
         assert_eq!(mk(None, Some("1d")), Ok((NOW - 31 * 86_400_000, NOW - 86_400_000)));
     }
 
