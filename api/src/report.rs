@@ -51,7 +51,7 @@ pub struct DoraFigures {
     pub lead_time: Spread,
     /// Changes that were tried on users: deployments and failed changes.
     pub changes: u64,
-    /// Of those, failed: `reverted`, and `aborted` after undirected traffic had reached them.
+    /// Of those, failed: `reverted`, and `aborted` after they had been given weight.
     pub failed_changes: u64,
     /// Failed changes in all changes, 0 to 1; absent without a change.
     pub change_failure_rate: Option<f64>,
@@ -69,9 +69,9 @@ pub struct ReleaseCounts {
     pub promoted_full: u64,
     /// By a verdict or a fault.
     pub reverted: u64,
-    /// By hand, after undirected traffic had reached it.
+    /// By hand, after it had been given weight.
     pub aborted: u64,
-    /// By hand, before: no user was served by it, so it is no change.
+    /// By hand, before: nobody was sent to it unasked, so it is no change.
     pub aborted_unserved: u64,
     /// A newer version or plan came; no change.
     pub superseded: u64,

@@ -42,7 +42,7 @@ pub struct Release {
     pub version: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// Whether undirected traffic ever reached it.
+    /// Whether it was ever given weight.
     pub served: bool,
     /// When it began, was at 100 % and ended, and how fast it was taken back.
     #[serde(flatten)]
