@@ -6,9 +6,9 @@
 //! state appends what stands in the stored history and not yet here. So nothing is handed over beside the state, a
 //! crash between the two writes is made good by the next one, and a log that can't be written stops no rollout.
 //!
-//! It is bounded: at [`MOST_BYTES`] the file becomes `releases.jsonl.1` in place of the one before. The first line of a
-//! file says since when it is kept, so that a report knows what it can't know. A line that a crash tore or an editor
-//! spoilt is skipped; the others count.
+//! It is bounded: a file of half a MiB becomes `releases.jsonl.1` in place of the one before. The first line of a file
+//! says since when it is kept, so that a report knows what it can't know. A line that a crash tore or an editor spoilt
+//! is skipped; the others count.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
