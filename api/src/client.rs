@@ -24,7 +24,8 @@ pub use self::error::ClientError;
 pub use self::target::Server;
 use self::transport::Connection;
 use crate::{
-    AbortRequest, CommandRequest, Decision, ErrorBody, History, NotificationTest, PromoteRequest, ReleaseRequest,
+    AbortRequest, CommandRequest, Decision, DoraReport, ErrorBody, History, NotificationTest, PromoteRequest,
+    ReleaseRequest,
 };
 use crate::{RolloutList, RolloutStatus, WeightRequest};
 
@@ -158,6 +159,13 @@ impl Client {
     /// Its past generations.
     pub async fn history(&self, name: &str) -> Result<History, ClientError> {
         self.call(Method::GET, self.server.rollout_path(name, "/history")?, None::<&()>).await
+    }
+
+    /// The DORA report on what ended from `since` to `until`: each a time ago such as `30d`, or Unix milliseconds; the
+    /// last 30 days without them.
+    pub async fn dora(&self, since: Option<&str>, until: Option<&str>) -> Result<DoraReport, ClientError> {
+        let query = [("since", since), ("until", until)];
+        self.call(Method::GET, self.server.report_path("dora", &query), None::<&()>).await
     }
 
     /// Ends the present wait, or all of them.

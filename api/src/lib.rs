@@ -6,7 +6,9 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+mod report;
 
+pub use report::{DoraFigures, DoraReport, ReleaseCounts, RolloutDora, Spread};
 use serde::{Deserialize, Serialize};
 pub use sluice_engine::evidence::Arm;
 pub use sluice_engine::judge::{Metric, Verdict};
@@ -113,7 +115,7 @@ pub struct RolloutStatus {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub revert: Option<RevertStatus>,
     /// Past generations, newest first.
-    pub history: Vec<PastGeneration>,
+    pub history: Vec<PastRelease>,
 }
 
 /// The present step of a rollout.
@@ -286,7 +288,38 @@ pub struct History {
     /// Name.
     pub name: String,
     /// Past generations, newest first.
-    pub generations: Vec<PastGeneration>,
+    pub generations: Vec<PastRelease>,
+}
+
+/// A past generation, with what the wall clock said. Times are absent where nobody looked at a clock: in what an
+/// older version of the program recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PastRelease {
+    /// What the engine remembers.
+    #[serde(flatten)]
+    pub past: PastGeneration,
+    /// When and how fast.
+    #[serde(flatten)]
+    pub times: ReleaseTimes,
+}
+
+/// Wall-clock times of one generation. None is before an earlier one, whatever the clock did meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseTimes {
+    /// When it began, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_at_ms: Option<u64>,
+    /// When 100 % first came into force; absent if it never did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub full_at_ms: Option<u64>,
+    /// When it was promoted, taken back or replaced.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ended_at_ms: Option<u64>,
+    /// Milliseconds from the first failure of the deciding window to weight 0; only after a revert by verdict.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub restored_after_ms: Option<f64>,
 }
 
 /// Body of `POST …/promote`. Every command may carry a generation; a stale one gets 409.
@@ -392,4 +425,15 @@ pub struct Decision {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+// === impl PastRelease ===
+
+/// It is a past generation first of all.
+impl std::ops::Deref for PastRelease {
+    type Target = PastGeneration;
+
+    fn deref(&self) -> &PastGeneration {
+        &self.past
+    }
 }

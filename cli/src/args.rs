@@ -103,6 +103,9 @@ pub(crate) enum Remote {
         /// The rollout
         name: String,
     },
+    /// Looks back over many releases
+    #[command(subcommand)]
+    Report(Report),
     /// Starts a release: a new canary version
     Release {
         /// The rollout
@@ -134,6 +137,20 @@ pub(crate) enum Notify {
     Test {
         /// The destination, as the configuration names it
         name: String,
+    },
+}
+
+/// What to look back on.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Report {
+    /// Deployment frequency, lead time, change failure rate and time to restore
+    Dora {
+        /// From when on: a time ago such as 12h or 90d, or Unix milliseconds; 30 days up to the end without it
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Until when; now without it
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
     },
 }
 
@@ -264,6 +281,8 @@ mod tests {
             "sluice pause shop",
             "sluice resume shop",
             "sluice history shop",
+            "sluice report dora",
+            "sluice report dora --since 90d --until 1d -o json",
             "sluice release shop --version v3 --endpoint 127.0.0.1:1 127.0.0.1:2 --endpoint [::1]:3",
             "sluice weight shop 2.5%",
             "sluice replay --vectors -",
@@ -279,6 +298,7 @@ mod tests {
         for line in [
             "sluice",
             "sluice promote",
+            "sluice report",
             "sluice weight shop 101",
             "sluice weight shop ten",
             "sluice weight shop NaN",

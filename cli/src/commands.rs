@@ -37,6 +37,7 @@ async fn ask(client: &Client, verb: Remote, output: &mut Output<'_>) -> Result<E
         Remote::Status { name, timeout } => status::run(client, &name, timeout, output).await,
         Remote::Analysis { name } => show::analysis(client, &name, output).await,
         Remote::History { name } => show::history(client, &name, output).await,
+        Remote::Report(report) => show::report(client, report, output).await,
         Remote::Promote { target, full } => command::promote(client, target, full, output).await,
         Remote::Abort { target, reason } => command::abort(client, target, reason, output).await,
         Remote::Retry(target) => command::retry(client, target, output).await,

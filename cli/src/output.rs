@@ -6,6 +6,7 @@
 pub(crate) mod arms;
 pub(crate) mod bars;
 pub(crate) mod document;
+pub(crate) mod dora;
 pub(crate) mod evidence;
 pub(crate) mod history;
 pub(crate) mod list;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sluice_api::{
-    ArmStatus, EndpointStatus, Judgement, Metric, MetricStatus, PastGeneration, Phase, Reason, RevertStatus,
+    ArmStatus, EndpointStatus, Judgement, Metric, MetricStatus, PastRelease, Phase, Reason, RevertStatus,
 };
 use sluice_api::{RolloutList, RolloutStatus, ServerStatus, ShieldStatus, StepStatus, Verdict, WeightStatus};
 
@@ -14,10 +14,10 @@ pub(crate) fn verdict() -> Verdict {
     .expect("a verdict")
 }
 
-pub(crate) fn past() -> PastGeneration {
+pub(crate) fn past() -> PastRelease {
     serde_json::from_value(json!({
         "generation": 6, "version": "v2-rc1", "stable": "v1", "outcome": "reverted", "cause": "5 of 5 canary requests failed",
-        "durationMs": 372_000, "reached": 25.0, "verdict": verdict()
+        "durationMs": 372_000, "reached": 25.0, "endedAtMs": 1_774_096_201_500_u64, "verdict": verdict()
     }))
     .expect("a past generation")
 }

@@ -163,6 +163,19 @@ impl Rollout {
         }
     }
 
+    /// How long the present trial has run at `now`, restarts of the process bridged; 0 without one.
+    pub fn age_ms(&self, now: u64) -> u64 {
+        match &self.state {
+            State::Trial(trial) => trial.age_ms(now),
+            State::Healthy { .. } | State::TakenBack(_) => 0,
+        }
+    }
+
+    /// Past generations, newest first, at most [`Rollout::HISTORY`].
+    pub fn history(&self) -> impl Iterator<Item = &PastGeneration> {
+        self.history.iter()
+    }
+
     /// Share of the undirected traffic that the plan wants the canary to have now.
     pub fn weight(&self) -> Weight {
         match &self.state {

@@ -13,6 +13,7 @@ mod events;
 mod origin;
 mod pace;
 mod ready;
+mod report;
 mod routes;
 mod token;
 
@@ -25,13 +26,12 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 
 pub use ready::Readiness;
+pub use routes::Sources;
 
 use crate::config;
-use crate::metrics::Exporter;
-use crate::pilot::PilotHandle;
 use entry::{Rules, guard};
 use origin::Names;
-use routes::{Sources, routes};
+use routes::routes;
 use token::TokenFile;
 
 /// The admin API, bound but not yet serving.
@@ -50,14 +50,9 @@ impl Admin {
     ///
     /// # Errors
     /// The address can't be bound.
-    pub fn bind(
-        settings: &config::Admin,
-        pilot: PilotHandle,
-        readiness: Readiness,
-        exporter: Arc<Exporter>,
-    ) -> io::Result<Self> {
+    pub fn bind(settings: &config::Admin, sources: Sources) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(settings.address)?;
-        Self::with_listener(listener, settings, pilot, readiness, exporter)
+        Self::with_listener(listener, settings, sources)
     }
 
     /// The same on a socket that listens already.
@@ -67,9 +62,7 @@ impl Admin {
     pub fn with_listener(
         listener: std::net::TcpListener,
         settings: &config::Admin,
-        pilot: PilotHandle,
-        readiness: Readiness,
-        exporter: Arc<Exporter>,
+        sources: Sources,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -78,7 +71,7 @@ impl Admin {
         // Anyone can reach what is not loopback: there, reads need the token whatever the file says.
         let token_for_reads = settings.auth_for_reads || !address.ip().is_loopback();
         let rules = Arc::new(Rules::new(names, token, token_for_reads));
-        Ok(Self { listener, address, rules, sources: Sources { pilot, readiness, exporter } })
+        Ok(Self { listener, address, rules, sources })
     }
 
     /// Where it listens.
@@ -97,7 +90,8 @@ impl Admin {
     /// # Errors
     /// The thread or its runtime can't be started.
     pub fn spawn(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Reports are read from disk off this thread, one at a time.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
         std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             if let Err(error) = runtime.block_on(self.serve(shutdown)) {
                 tracing::error!(%error, "the admin API can't serve");

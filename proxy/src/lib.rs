@@ -3,13 +3,14 @@
 //! `config` says what a file means; `snapshot` is that meaning in the form a worker routes by; `data` carries the
 //! requests; `counters` is what workers write and the pilot reads; `pilot` feeds counts and time into the engine and
 //! carries out its actions; `admin` shows and commands it; `metrics` exports it; `gates` asks before a weight rises;
-//! `notify` tells people; `outbound` speaks to receivers.
+//! `notify` tells people; `outbound` speaks to receivers; `releases` keeps what ended, from which `dora` reports.
 
 pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod data;
+pub mod dora;
 pub mod endpoint;
 pub mod gates;
 pub mod health;
@@ -17,6 +18,7 @@ pub mod metrics;
 pub mod notify;
 pub mod outbound;
 pub mod pilot;
+pub mod releases;
 pub mod reload;
 pub mod resolve;
 pub mod serve;

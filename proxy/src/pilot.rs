@@ -11,7 +11,7 @@
 //!
 //! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up, `align` says what a configuration
 //! changes, `orders` what people command, `questions` which gates are to be asked, `store` what is kept, `tell` what is
-//! notified, `board` and `handle` what others see, `run` the loop.
+//! notified, `times` when it happened, `board` and `handle` what others see, `run` the loop.
 
 mod align;
 mod arm;
@@ -32,6 +32,7 @@ mod run;
 mod status;
 mod store;
 mod tell;
+mod times;
 mod valve;
 
 use std::collections::VecDeque;
@@ -42,7 +43,7 @@ use arc_swap::ArcSwap;
 use sluice_engine::rollout::{Event, EventKind, Input, Refusal};
 use tokio::sync::mpsc;
 
-pub use board::{FeedItem, REVERT_BOUNDS, RevertTimes, Subscription, Tally, metric_label};
+pub use board::{FeedItem, Limits, Subscription, Tally, TimesTaken, metric_label};
 pub use handle::{CommandError, PilotHandle, ReloadTotals, RolloutTotals};
 pub use ledger::{ArmSums, ShieldSums, Sums};
 pub use questions::OpenQuestion;
@@ -340,8 +341,10 @@ impl Pilot {
             sums: &sums,
             rates: &driver.rates,
             revert: driver.revert,
+            times: &driver.times,
             now_us,
         };
+        driver.board.put_limits(&driver.engine().plan().analysis);
         driver.board.put_status(parts.into_status(), announce);
     }
 

@@ -18,14 +18,15 @@ use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::background::background_service;
 use sluice_engine::evidence::{ARMS, Arm};
 
-use crate::admin::{Admin, Readiness};
-use crate::clock::Clock;
+use crate::admin::{Admin, Readiness, Sources};
+use crate::clock::{Clock, unix_ms};
 use crate::config::Config;
 use crate::data::{Limits, Listeners, Rejection, Rejections, WorkersConfig};
 use crate::gates::Asker;
 use crate::metrics::{Exporter, REJECTED, UPSTREAM_CONNECTIONS};
 use crate::notify::Notifier;
 use crate::pilot::{Pilot, PilotHandle, PilotParts, Storage, StoredRollout};
+use crate::releases::{ReleaseLog, ReleaseReader};
 use crate::reload::Reloader;
 use crate::resolve::EndpointRegistry;
 use crate::snapshot::Snapshot;
@@ -51,7 +52,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
         config: config.clone(),
         clock,
         loaded,
-        storage: Box::new(Disk(store)),
+        storage: Box::new(Disk { state: store, releases: ReleaseLog::open(&config.state_dir) }),
         registry: Arc::clone(&registry),
         notifier: notifier.clone(),
     };
@@ -61,7 +62,13 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     readiness.state_loaded();
     let rejections = Arc::new(Rejections::default());
     let exporter = Arc::new(mk_exporter(&handle, &rejections));
-    let admin = Admin::bind(&config.admin, handle.clone(), readiness.clone(), exporter)
+    let sources = Sources {
+        pilot: handle.clone(),
+        readiness: readiness.clone(),
+        exporter,
+        releases: ReleaseReader::new(&config.state_dir),
+    };
+    let admin = Admin::bind(&config.admin, sources)
         .with_context(|| format!("listen on the admin address {}", config.admin.address))?;
     let workers = WorkersConfig {
         snapshot: handle.snapshots(),
@@ -158,10 +165,15 @@ fn announce(config: &Config, listeners: &Listeners, admin: &Admin) {
 
 /// The state directory as the pilot's storage.
 #[derive(Debug)]
-struct Disk(StateStore);
+struct Disk {
+    state: StateStore,
+    releases: ReleaseLog,
+}
 
 impl Storage for Disk {
     fn store(&mut self, rollouts: &BTreeMap<String, StoredRollout>) -> Result<(), String> {
-        self.0.save(rollouts).map_err(|error| error.to_string())
+        self.state.save(rollouts).map_err(|error| error.to_string())?;
+        self.releases.append(rollouts, unix_ms());
+        Ok(())
     }
 }

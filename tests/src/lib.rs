@@ -13,6 +13,7 @@ pub mod gate;
 pub mod load;
 pub mod metrics;
 pub mod ports;
+pub mod prometheus;
 pub mod receiver;
 pub mod sluice;
 pub mod wait;

@@ -10,7 +10,10 @@ mod integration {
     mod cli;
     mod commands;
     mod crash;
+    mod dashboard;
+
     mod directed;
+    mod dora;
     mod endpoints;
     mod forwarding;
     mod gates;

@@ -80,6 +80,14 @@ impl Server {
         format!("{}/v1/rollouts", self.prefix)
     }
 
+    /// The path of a report, with those of the `query` that have a value.
+    pub(super) fn report_path(&self, report: &str, query: &[(&str, Option<&str>)]) -> String {
+        let given = query.iter().filter_map(|(key, value)| value.map(|value| format!("{key}={}", one_segment(value))));
+        let query = given.collect::<Vec<_>>().join("&");
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}/v1/reports/{report}{mark}{query}", self.prefix)
+    }
+
     /// The path of a rollout, followed by `suffix`.
     pub(super) fn rollout_path(&self, name: &str, suffix: &str) -> Result<String, ClientError> {
         if matches!(name, "" | "." | "..") {
@@ -161,6 +169,14 @@ mod tests {
         ] {
             assert_eq!(Server::try_new(given).unwrap().is_loopback(), local, "{given}");
         }
+    }
+
+    #[test]
+    fn a_query_holds_what_is_given_and_nothing_that_could_mean_more() {
+        let server = Server::try_new("proxy.example/base").unwrap();
+        assert_eq!(server.report_path("dora", &[("since", None), ("until", None)]), "/base/v1/reports/dora");
+        let path = server.report_path("dora", &[("since", Some("1d&until=2")), ("until", Some("5"))]);
+        assert_eq!(path, "/base/v1/reports/dora?since=1d%26until%3D2&until=5");
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn answers(text: &str, vectors: bool) -> Result<String, String> {
     }
     if fields.generations.is_some() {
         let history: History = parse(text)?;
-        return recorded(history.generations.into_iter().filter_map(|past| past.verdict));
+        return recorded(history.generations.into_iter().filter_map(|release| release.past.verdict));
     }
     if fields.waiting_for.is_some() {
         return recorded(parse::<RolloutStatus>(text)?.verdict.into_iter());
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn the_record_of_a_verdict_is_recomputed_wherever_it_stands() {
         let mut past = samples::past();
-        let verdict = past.verdict.as_mut().unwrap();
+        let verdict = past.past.verdict.as_mut().unwrap();
         verdict.record = Some(serde_json::from_value(vector()).unwrap());
         let status = RolloutStatus { verdict: past.verdict.clone(), ..samples::reverted() };
         let history = History { name: "shop".to_owned(), generations: vec![past, samples::past()] };

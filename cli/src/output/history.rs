@@ -1,8 +1,8 @@
 //! Past generations.
 
-use sluice_api::{History, PastGeneration};
+use sluice_api::{History, PastRelease};
 
-use super::numbers::{duration, percent};
+use super::numbers::{UNKNOWN, duration, moment, percent};
 use super::table::Table;
 use super::text::{Line, Paint};
 use super::{evidence, words};
@@ -13,8 +13,8 @@ pub(crate) fn lines(history: &History, wide: bool) -> Vec<Line> {
         return vec![Line::plain(format!("{} has no past generation.", history.name))];
     }
     let titles: &[&str] = match wide {
-        true => &[">GENERATION", "VERSION", "STABLE", "OUTCOME", ">REACHED", ">DURATION", "CAUSE", "VERDICT"],
-        false => &[">GENERATION", "VERSION", "OUTCOME", ">REACHED", ">DURATION", "CAUSE"],
+        true => &[">GENERATION", "VERSION", "STABLE", "OUTCOME", ">REACHED", ">DURATION", "ENDED", "CAUSE", "VERDICT"],
+        false => &[">GENERATION", "VERSION", "OUTCOME", ">REACHED", ">DURATION", "ENDED", "CAUSE"],
     };
     let mut table = Table::new(titles);
     for past in &history.generations {
@@ -26,6 +26,7 @@ pub(crate) fn lines(history: &History, wide: bool) -> Vec<Line> {
             words::outcome(past.outcome),
             Line::plain(percent(past.reached.percent())),
             Line::plain(took(past)),
+            Line::plain(past.times.ended_at_ms.map_or_else(|| UNKNOWN.to_owned(), moment)),
         ]);
         row.push(Line::plain(&past.cause));
         if wide {
@@ -37,8 +38,8 @@ pub(crate) fn lines(history: &History, wide: bool) -> Vec<Line> {
 }
 
 /// The newest `most` generations, a line each.
-pub(crate) fn short(history: &[PastGeneration], most: usize) -> Vec<Line> {
-    let line = |past: &PastGeneration| {
+pub(crate) fn short(history: &[PastRelease], most: usize) -> Vec<Line> {
+    let line = |past: &PastRelease| {
         Line::plain(format!("{} ", past.version))
             .join(words::outcome(past.outcome))
             .then(format!(" at {} after {}", percent(past.reached.percent()), took(past)))
@@ -47,7 +48,7 @@ pub(crate) fn short(history: &[PastGeneration], most: usize) -> Vec<Line> {
     history.iter().take(most).map(line).collect()
 }
 
-fn took(past: &PastGeneration) -> String {
+fn took(past: &PastRelease) -> String {
     duration(past.duration_ms as f64 / 1_000.0)
 }
 
@@ -67,8 +68,8 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "GENERATION  VERSION  OUTCOME   REACHED  DURATION  CAUSE",
-                "         6  v2-rc1   reverted     25 %    6m 12s  5 of 5 canary requests failed",
+                "GENERATION  VERSION  OUTCOME   REACHED  DURATION  ENDED                 CAUSE",
+                "         6  v2-rc1   reverted     25 %    6m 12s  2026-03-21T12:30:01Z  5 of 5 canary requests failed",
             ]
         );
         assert!(lines(&history, true)[1].write(false).contains("score 20.7 ≥ 9.9"));

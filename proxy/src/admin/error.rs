@@ -30,6 +30,8 @@ pub(super) enum ApiError {
     TooLarge,
     /// Too many writes; again in so many seconds.
     TooMany { retry_seconds: u64 },
+    /// A fault of the server.
+    Internal(String),
     /// The process is ending.
     Stopping,
 }
@@ -49,6 +51,7 @@ impl ApiError {
             Self::NotDelivered(_) => StatusCode::BAD_GATEWAY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -63,7 +66,7 @@ impl ApiError {
             Self::NotDelivered(_) => codes::NOT_DELIVERED,
             Self::TooLarge => codes::TOO_LARGE,
             Self::TooMany { .. } => codes::TOO_MANY,
-            Self::Stopping => codes::INTERNAL,
+            Self::Internal(_) | Self::Stopping => codes::INTERNAL,
         }
     }
 
@@ -73,7 +76,8 @@ impl ApiError {
             | Self::Forbidden(message)
             | Self::NotFound(message)
             | Self::Conflict(message)
-            | Self::NotDelivered(message) => message,
+            | Self::NotDelivered(message)
+            | Self::Internal(message) => message,
             Self::Unauthorized => "this needs `Authorization: Bearer` with the token of the admin API".to_owned(),
             Self::MethodNotAllowed => "this path does not know that method".to_owned(),
             Self::TimedOut => "the request was not complete within 10 s".to_owned(),

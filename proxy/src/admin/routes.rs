@@ -19,16 +19,23 @@ use super::body::{Optional, Required};
 use super::error::{ApiError, json};
 use super::events::events;
 use super::ready::Readiness;
+use super::report::dora;
 use crate::metrics::Exporter;
 use crate::notify::TestError;
 use crate::pilot::{CommandError, PilotHandle};
+use crate::releases::ReleaseReader;
 
 /// What the routes answer from.
 #[derive(Clone, Debug)]
-pub(super) struct Sources {
-    pub(super) pilot: PilotHandle,
-    pub(super) readiness: Readiness,
-    pub(super) exporter: Arc<Exporter>,
+pub struct Sources {
+    /// The rollouts.
+    pub pilot: PilotHandle,
+    /// Whether traffic may come.
+    pub readiness: Readiness,
+    /// The metrics.
+    pub exporter: Arc<Exporter>,
+    /// What ended long ago.
+    pub releases: ReleaseReader,
 }
 
 /// The name of a rollout in a path.
@@ -50,6 +57,7 @@ pub(super) fn routes(sources: Sources) -> Router {
         .route("/v1/rollouts/{name}", get(one))
         .route("/v1/rollouts/{name}/events", get(events))
         .route("/v1/rollouts/{name}/history", get(history))
+        .route("/v1/reports/dora", get(dora))
         .route("/v1/rollouts/{name}/promote", post(promote))
         .route("/v1/rollouts/{name}/abort", post(abort))
         .route("/v1/rollouts/{name}/retry", post(retry))

@@ -4,12 +4,14 @@ use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use sluice_api::{ErrorBody, RolloutList, RolloutStatus};
+use sluice_api::{DoraReport, ErrorBody, RolloutList, RolloutStatus};
 use sluice_engine::rollout::Phase;
 use tower::ServiceExt;
 
 use super::*;
+use crate::metrics::Exporter;
 use crate::pilot::fixture::{DEADLINE, Running, SHOP};
+use crate::releases::ReleaseReader;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const HOST: &str = "localhost:9900";
@@ -36,7 +38,8 @@ impl Server {
         let rules = Arc::new(Rules::new(names, TokenFile::open(&file), token_for_reads));
         let readiness = Readiness::default();
         let exporter = Arc::new(Exporter::new(running.handle.clone()));
-        let sources = Sources { pilot: running.handle.clone(), readiness: readiness.clone(), exporter };
+        let releases = ReleaseReader::new(folder.path());
+        let sources = Sources { pilot: running.handle.clone(), readiness: readiness.clone(), exporter, releases };
         Self { router: router(rules, sources), readiness, _running: running, _folder: folder }
     }
 
@@ -265,6 +268,18 @@ async fn events_begin_with_the_status_and_past_decisions_on_request() {
 }
 
 #[tokio::test]
+async fn the_dora_report_names_every_rollout_and_invents_no_number() {
+    let server = Server::start();
+    let report: DoraReport = read(server.get("/v1/reports/dora?since=7d").await).await;
+    assert_eq!(report.rollouts.iter().map(|rollout| rollout.name.as_str()).collect::<Vec<_>>(), ["shop"]);
+    assert_eq!((report.all.changes, report.all.change_failure_rate, report.known_since_ms), (0, None, None));
+    for query in ["since=soon", "since=1&until=1", "sinse=1d"] {
+        let (status, code, message) = error(server.get(&format!("/v1/reports/dora?{query}")).await).await;
+        assert_eq!((status, code.as_str()), (StatusCode::BAD_REQUEST, "badRequest"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn the_server_answers_over_a_socket_and_ends_when_told() {
     let running = Running::start(SHOP);
     let folder = tempfile::tempdir().unwrap();
@@ -277,7 +292,9 @@ async fn the_server_answers_over_a_socket_and_ends_when_told() {
         token_file,
     };
     let exporter = Arc::new(Exporter::new(running.handle.clone()));
-    let admin = Admin::bind(&settings, running.handle.clone(), Readiness::default(), exporter).unwrap();
+    let (pilot, releases) = (running.handle.clone(), ReleaseReader::new(folder.path()));
+    let sources = Sources { pilot, readiness: Readiness::default(), exporter, releases };
+    let admin = Admin::bind(&settings, sources).unwrap();
     let address = admin.address();
     assert_eq!(admin.page_url(), format!("http://{address}/#token={TOKEN}"));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

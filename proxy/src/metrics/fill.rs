@@ -6,11 +6,11 @@ use sluice_engine::judge::Metric;
 use sluice_engine::rollout::Phase;
 
 use super::names::{
-    ATTEMPT_FAILURES, BUILD_INFO, EVIDENCE, GATE_ANSWERS, IN_FLIGHT, PHASE, PLAN_AGE, RELOADS, REQUESTS, SCORE,
-    SHIELDED, STEP, TABLE, VERDICTS, WEIGHT, WEIGHT_WANTED,
+    ATTEMPT_FAILURES, BUILD_INFO, DEPLOYMENTS, EVIDENCE, GATE_ANSWERS, IN_FLIGHT, LATENCY_LIMIT, LIMIT, PHASE,
+    PLAN_AGE, RELOADS, REQUESTS, SCORE, SHIELDED, STEP, TABLE, THRESHOLD, VERDICTS, WEIGHT, WEIGHT_WANTED,
 };
 use crate::counters::FailureKind;
-use crate::pilot::{ArmSums, PilotHandle, RolloutTotals, metric_label};
+use crate::pilot::{ArmSums, Limits, PilotHandle, RolloutTotals, metric_label};
 
 /// Values of the label `code`.
 const CODES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -69,7 +69,22 @@ pub(super) fn rollout(totals: &RolloutTotals) {
         counter!(GATE_ANSWERS, "rollout" => name.to_owned(), "gate" => gate.clone(), "result" => result.label())
             .absolute(*count);
     }
+    for (result, count) in &totals.tally.changes {
+        counter!(DEPLOYMENTS, "rollout" => name.to_owned(), "result" => *result).absolute(*count);
+    }
+    limits(name, totals.limits);
     scores(totals);
+}
+
+fn limits(name: &str, limits: Limits) {
+    gauge!(LIMIT, "rollout" => name.to_owned(), "metric" => metric_label(Metric::Failures)).set(limits.failed);
+    if let Some(latency) = limits.latency {
+        gauge!(LIMIT, "rollout" => name.to_owned(), "metric" => metric_label(Metric::Latency)).set(latency.theta);
+        // 1 - 0.05 is a little more than 0.95; ten-thousandths are what a configuration can say.
+        let quantile = ((1.0 - latency.theta) * 10_000.0).round() / 10_000.0;
+        gauge!(LATENCY_LIMIT, "rollout" => name.to_owned(), "quantile" => quantile.to_string())
+            .set(latency.limit_ms as f64 / 1_000.0);
+    }
 }
 
 fn sums(name: &str, arm: Arm, sums: &ArmSums) {
@@ -92,11 +107,15 @@ fn scores(totals: &RolloutTotals) {
                 gauge!(EVIDENCE, "rollout" => name.clone(), "arm" => arm.label()).set(trials as f64);
             }
         }
-        for (test, score) in [("abs", Some(metric.abs)), ("rel", metric.rel), ("pro", metric.pro)] {
-            if let Some(score) = score {
-                gauge!(SCORE, "rollout" => name.clone(), "metric" => metric_label(metric.metric), "test" => test)
-                    .set(score);
-            }
+        for (test, score, threshold) in [
+            ("abs", Some(metric.abs), metric.abs_threshold),
+            ("rel", metric.rel, metric.rel_threshold),
+            ("pro", metric.pro, metric.pro_threshold),
+        ] {
+            let Some(score) = score else { continue };
+            let label = metric_label(metric.metric);
+            gauge!(SCORE, "rollout" => name.clone(), "metric" => label, "test" => test).set(score);
+            gauge!(THRESHOLD, "rollout" => name.clone(), "metric" => label, "test" => test).set(threshold);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use sluice_engine::evidence::ARMS;
 use sluice_engine::histogram::{BUCKETS, bounds};
 
-use super::names::{DURATION, REVERT, TABLE};
-use crate::pilot::{ArmSums, REVERT_BOUNDS, RolloutTotals};
+use super::names::{DURATION, LEAD_TIME, REVERT, TABLE};
+use crate::pilot::{ArmSums, RolloutTotals, TimesTaken};
 
 /// Upper bounds of the request histogram, microseconds; the latency limit comes on top.
 const BOUNDS_US: [u64; 15] = [
@@ -34,7 +34,11 @@ pub(super) fn write_all(text: &mut String, totals: &[RolloutTotals]) {
     }
     write_head(text, REVERT);
     for rollout in totals {
-        reverts(rollout).write(text);
+        times_taken(REVERT, rollout, &rollout.tally.reverts).write(text);
+    }
+    write_head(text, LEAD_TIME);
+    for rollout in totals {
+        times_taken(LEAD_TIME, rollout, &rollout.tally.lead_times).write(text);
     }
 }
 
@@ -62,16 +66,15 @@ fn middle(bucket: usize) -> u64 {
     upper.map_or(lower, |upper| lower + (upper - lower) / 2)
 }
 
-fn reverts(rollout: &RolloutTotals) -> Lines<'static> {
-    let times = &rollout.tally.reverts;
+fn times_taken(name: &'static str, rollout: &RolloutTotals, times: &TimesTaken) -> Lines<'static> {
     let mut seen = 0;
-    let cumulative = REVERT_BOUNDS.iter().zip(times.counts).map(|(&bound, count)| {
+    let cumulative = times.bounds.iter().zip(&times.counts).map(|(&bound, count)| {
         seen += count;
         (bound, seen)
     });
     let cumulative = cumulative.collect();
     Lines {
-        name: REVERT,
+        name,
         labels: format!("rollout=\"{}\"", escape(&rollout.status.name)),
         cumulative,
         sum: times.sum,

@@ -28,6 +28,16 @@ pub const VERDICTS: &str = "sluice_verdicts_total";
 pub const GATE_ANSWERS: &str = "sluice_gate_answers_total";
 /// How long reverts took.
 pub const REVERT: &str = "sluice_revert_seconds";
+/// Changes by result.
+pub const DEPLOYMENTS: &str = "sluice_deployments_total";
+/// From the start of deployments to 100 %.
+pub const LEAD_TIME: &str = "sluice_lead_time_seconds";
+/// Allowed shares.
+pub const LIMIT: &str = "sluice_metric_limit";
+/// The latency limit.
+pub const LATENCY_LIMIT: &str = "sluice_latency_limit_seconds";
+/// What scores have to reach.
+pub const THRESHOLD: &str = "sluice_metric_threshold";
 /// Requests that were refused before an arm was chosen.
 pub const REJECTED: &str = "sluice_rejected_requests_total";
 /// Connections to upstreams.
@@ -84,6 +94,9 @@ pub const TABLE: &[(&str, &str, &str, &str)] = &[
         "rollout, metric, test",
         "Score of a metric in nats: abs against the limit, rel against stable, pro for promotion.",
     ),
+    (THRESHOLD, "gauge", "rollout, metric, test", "Score from which a test has decided, in nats, for each metric."),
+    (LIMIT, "gauge", "rollout, metric", "Allowed share of failed requests, or of those slower than the latency limit."),
+    (LATENCY_LIMIT, "gauge", "rollout, quantile", "Latency that the quantile has to stay below."),
     (VERDICTS, "counter", "rollout, verdict, metric", "Verdicts: revert, promote, hold, pause, inconclusive."),
     (
         GATE_ANSWERS,
@@ -91,7 +104,19 @@ pub const TABLE: &[(&str, &str, &str, &str)] = &[
         "rollout, gate, result",
         "Answers of gates: open, closed, or failed, which is closed too.",
     ),
-    (REVERT, "histogram", "rollout", "Time from the first failure of the deciding window to weight 0."),
+    (
+        REVERT,
+        "histogram",
+        "rollout",
+        "Time from the first failure of the deciding window to weight 0: the time to restore.",
+    ),
+    (
+        DEPLOYMENTS,
+        "counter",
+        "rollout, result",
+        "Changes that were tried on users, by result: promoted, promoted_full, reverted, aborted.",
+    ),
+    (LEAD_TIME, "histogram", "rollout", "Time from the start of a release to 100 %, of promoted ones."),
     (REJECTED, "counter", "reason", "Requests refused before an arm was chosen."),
     (UPSTREAM_CONNECTIONS, "gauge", "arm, state", "Connections to upstreams."),
     (RELOADS, "counter", "result", "Configurations that were accepted or refused, the first included."),

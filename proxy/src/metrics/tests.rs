@@ -19,6 +19,27 @@ fn the_readme_shows_exactly_this_table() {
     assert_eq!(shown.trim(), table.trim(), "between the {MARKER} markers of README.md should stand:\n{table}");
 }
 
+/// Names of ours in a text, without the endings that histograms have.
+fn names_in(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("sluice_"));
+    let known = |word: &str| TABLE.iter().any(|row| row.0 == word);
+    let without_ending = |word| ["_bucket", "_sum", "_count"].iter().find_map(|&end| str::strip_suffix(word, end));
+    words.map(|word| if known(word) { word } else { without_ending(word).unwrap_or(word) }).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_name_metrics_that_exist_and_the_dashboard_leaves_out_few() {
+    let read = |file: &str| std::fs::read_to_string(format!("{}/../manifests/{file}", env!("CARGO_MANIFEST_DIR")));
+    let Ok(dashboard) = read("grafana/sluice.json") else { return }; // a package on its own has none
+    let rules = read("prometheus/sluice-rules.yaml").unwrap();
+    for name in names_in(&dashboard).into_iter().chain(names_in(&rules)) {
+        assert!(TABLE.iter().any(|row| row.0 == name), "{name}");
+    }
+    let shown = names_in(&dashboard);
+    let left_out: Vec<&str> = TABLE.iter().map(|row| row.0).filter(|name| !shown.contains(name)).collect();
+    assert_eq!(left_out, [VERDICTS, BUILD_INFO], "verdicts are shown as what became of the change");
+}
+
 #[test]
 fn names_are_unique_and_of_known_types() {
     for (i, (name, kind, _, help)) in TABLE.iter().enumerate() {
@@ -80,6 +101,43 @@ fn the_latency_limit_is_among_the_bounds() {
         text.contains("sluice_request_duration_seconds_bucket{rollout=\"shop\",arm=\"canary\",le=\"0.2\"} 0"),
         "{text}"
     );
+}
+
+#[test]
+fn limits_and_thresholds_are_there_as_lines_for_a_picture() {
+    let mut cockpit = Cockpit::start(SHOP, None);
+    cockpit.pass(300);
+    let text = Exporter::new(cockpit.handle.clone()).render();
+    for (series, expected) in [
+        ("sluice_metric_limit{rollout=\"shop\",metric=\"failures\"}", 0.01),
+        ("sluice_metric_limit{rollout=\"shop\",metric=\"latency\"}", 0.05),
+        ("sluice_latency_limit_seconds{rollout=\"shop\",quantile=\"0.95\"}", 0.2),
+    ] {
+        let found = value(&text, series);
+        assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{series}: {found:?}");
+    }
+    let threshold = value(&text, "sluice_metric_threshold{rollout=\"shop\",metric=\"failures\",test=\"abs\"}");
+    assert_eq!(threshold, cockpit.status().metrics.first().map(|metric| metric.abs_threshold));
+}
+
+#[test]
+fn changes_are_counted_by_result_from_zero_on() {
+    let mut cockpit = Cockpit::start(SHOP, None);
+    let exporter = Exporter::new(cockpit.handle.clone());
+    let count = |text: &str, result: &str| {
+        value(text, &format!("sluice_deployments_total{{rollout=\"shop\",result=\"{result}\"}}"))
+    };
+    let text = exporter.render();
+    for result in crate::dora::RESULTS {
+        assert_eq!(count(&text, result), Some(0.0), "{result}");
+    }
+    cockpit.command(Command::Abort { reason: None }).unwrap();
+    cockpit.command(Command::Retry).unwrap();
+    cockpit.command(Command::Promote { full: true }).unwrap();
+    cockpit.command(Command::Promote { full: false }).unwrap();
+    let text = exporter.render();
+    assert_eq!((count(&text, "aborted"), count(&text, "promoted_full")), (Some(1.0), Some(1.0)));
+    assert_eq!(value(&text, "sluice_lead_time_seconds_count{rollout=\"shop\"}"), Some(1.0));
 }
 
 #[test]

@@ -55,7 +55,9 @@ impl Trust {
     /// The file can't be read, or holds none.
     pub fn also(ca_file: &Path) -> Result<Self, CaError> {
         let unreadable = |error: io::Error| CaError::Unreadable(error.to_string());
-        if std::fs::metadata(ca_file).map_err(unreadable)?.len() > MAX_CA_BYTES {
+        let about = std::fs::metadata(ca_file).map_err(unreadable)?;
+        // Reading a device or a pipe might never end.
+        if !about.is_file() || about.len() > MAX_CA_BYTES {
             return Err(CaError::NoCertificate);
         }
         let pem = std::fs::read(ca_file).map_err(unreadable)?;

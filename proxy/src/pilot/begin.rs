@@ -1,6 +1,7 @@
 //! How rollouts come to be: from the stored state, from the file alone, or from a file whose state was lost; and what a
 //! new configuration puts in force.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -12,6 +13,7 @@ use super::driver::{Driver, DriverParts, FileVersions};
 use super::ledger::Sums;
 use super::status::{Rates, StatusParts};
 use super::store::StoredRollout;
+use super::times::Times;
 use crate::config::{ArmConfig, Config, RolloutConfig, RouteTarget, UpstreamSettings};
 use crate::resolve::EndpointRegistry;
 use crate::snapshot::{ArmView, RolloutView, RouteTable, Snapshot};
@@ -65,7 +67,8 @@ impl Pilot {
         let engine = Rollout::new(config.plan.clone(), config.stable.version.as_ref().to_owned());
         let file = FileVersions { stable: Arc::clone(&config.stable.version), canary: None };
         let stable = self.registry.arm(&config.stable);
-        self.driver(config, engine, stable, None, file)
+        let times = Times::of_a_first_start();
+        self.driver(config, engine, times, stable, None, file)
     }
 
     /// Stable gets everything; a canary of the file waits for a person.
@@ -78,7 +81,8 @@ impl Pilot {
         let canary = config.canary.as_ref().filter(|_| version.is_some()).map(|canary| self.registry.arm(canary));
         let engine = Rollout::lost(config.plan.clone(), config.stable.version.as_ref().to_owned(), version);
         let stable = self.registry.arm(&config.stable);
-        self.driver(config, engine, stable, canary, FileVersions::of(config))
+        let times = Times::restored(BTreeMap::new(), engine.generation(), 0);
+        self.driver(config, engine, times, stable, canary, FileVersions::of(config))
     }
 
     fn restored_driver(&mut self, config: &RolloutConfig, stored: StoredRollout) -> Driver {
@@ -88,12 +92,14 @@ impl Pilot {
         }
         let now_us = self.now();
         let generation = stored.saved.generation;
+        let ended = stored.saved.history.first().map_or(0, |past| past.generation);
+        let times = Times::restored(stored.times, generation, ended);
         let (engine, actions) = Rollout::restore(config.plan.clone(), stored.saved, now_us / 1_000);
         let file = FileVersions { stable: stored.file_stable.into(), canary: stored.file_canary.map(Into::into) };
         let stable = self.registry.arm(&stored.stable.into());
         let canary = stored.canary.map(|arm| self.registry.arm(&arm.into()));
         let is_stored = engine.generation() == generation;
-        let mut driver = self.driver(config, engine, stable, canary, file);
+        let mut driver = self.driver(config, engine, times, stable, canary, file);
         driver.revert = stored.revert;
         driver.outbox = stored.outbox;
         let effects = driver.follow(now_us, actions);
@@ -110,6 +116,7 @@ impl Pilot {
         &self,
         config: &RolloutConfig,
         engine: Rollout,
+        times: Times,
         stable: Arc<ArmView>,
         canary: Option<Arc<ArmView>>,
         file: FileVersions,
@@ -125,13 +132,26 @@ impl Pilot {
             sums: &Sums::default(),
             rates: &Rates::default(),
             revert: None,
+            times: &times,
             now_us,
         };
         let board = Arc::new(Board::new(Arc::clone(&config.name), status.into_status()));
+        board.put_limits(&engine.plan().analysis);
         let wake = Arc::clone(&self.wake);
         Driver::new(
             config,
-            DriverParts { engine, stable, canary, file, revert: None, board, wake, workers: self.workers, now_us },
+            DriverParts {
+                engine,
+                times,
+                stable,
+                canary,
+                file,
+                revert: None,
+                board,
+                wake,
+                workers: self.workers,
+                now_us,
+            },
         )
     }
 

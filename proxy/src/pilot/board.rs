@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use sluice_api::{Decision, RolloutStatus};
-use sluice_engine::judge::Metric;
-use sluice_engine::rollout::{Event, EventKind, Reason};
+use sluice_api::{Decision, ReleaseTimes, RolloutStatus};
+use sluice_engine::judge::{LatencyLimit, Metric, Settings};
+use sluice_engine::rollout::{Event, EventKind, PastGeneration, Reason};
 use tokio::sync::broadcast;
 
 use super::ledger::{Ledger, Sums};
 use crate::counters::GenerationCounters;
+use crate::dora;
 use crate::gates::GateResult;
 
 /// How many decisions are kept for those who come later.
@@ -23,7 +24,7 @@ const RECENT: usize = 200;
 const FEED: usize = 256;
 
 /// Upper bounds of the revert histogram, seconds.
-pub const REVERT_BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+const REVERT_BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0];
 
 /// One item of a rollout's feed.
 #[derive(Clone, Debug)]
@@ -45,24 +46,43 @@ pub struct Subscription {
     pub feed: broadcast::Receiver<FeedItem>,
 }
 
-/// How long reverts took.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct RevertTimes {
-    /// By [`REVERT_BOUNDS`], the last one open; not cumulative.
-    pub counts: [u64; REVERT_BOUNDS.len() + 1],
+/// Upper bounds of the lead time histogram, seconds: from a minute's hotfix to a week of steps.
+const LEAD_TIME_BOUNDS: [f64; 12] =
+    [10.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 86_400.0, 259_200.0, 604_800.0];
+
+/// How long something took, each time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimesTaken {
+    /// Upper bounds, seconds.
+    pub bounds: &'static [f64],
+    /// By bound, the last one open; not cumulative.
+    pub counts: Vec<u64>,
     /// Sum, seconds.
     pub sum: f64,
 }
 
 /// What is counted about decisions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Tally {
     /// By verdict and metric.
     pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
     /// How long reverts took.
-    pub reverts: RevertTimes,
+    pub reverts: TimesTaken,
     /// Answers of gates, by gate and result.
     pub answers: BTreeMap<(String, GateResult), u64>,
+    /// Changes by [`dora::RESULTS`].
+    pub changes: BTreeMap<&'static str, u64>,
+    /// From the start of deployments to 100 %.
+    pub lead_times: TimesTaken,
+}
+
+/// What the present plan allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Share of failed requests.
+    pub failed: f64,
+    /// Share of requests slower than so many milliseconds.
+    pub latency: Option<LatencyLimit>,
 }
 
 /// One rollout's board.
@@ -76,6 +96,7 @@ pub(super) struct Board {
     tally: Mutex<Tally>,
     /// The latency limit of the present plan, milliseconds; 0 without one.
     limit_ms: AtomicU64,
+    limits: Mutex<Limits>,
 }
 
 // === impl Board ===
@@ -90,6 +111,7 @@ impl Board {
             ledger: Mutex::default(),
             tally: Mutex::default(),
             limit_ms: AtomicU64::new(0),
+            limits: Mutex::default(),
         }
     }
 
@@ -124,10 +146,26 @@ impl Board {
 
     /// Counts how long a revert took.
     pub(super) fn count_revert(&self, seconds: f64) {
+        lock(&self.tally).reverts.add(seconds);
+    }
+
+    /// Counts a release that ended, if it was a change.
+    pub(super) fn count_ended(&self, ended: &PastGeneration, times: &ReleaseTimes) {
+        let Some(result) = dora::result(ended.outcome, !ended.reached.is_zero()) else { return };
         let mut tally = lock(&self.tally);
-        let bucket = REVERT_BOUNDS.iter().position(|&bound| seconds <= bound).unwrap_or(REVERT_BOUNDS.len());
-        tally.reverts.counts[bucket] += 1;
-        tally.reverts.sum += seconds;
+        *tally.changes.entry(result).or_default() += 1;
+        if let Some(lead_time_ms) = dora::lead_time_ms(ended.outcome, times) {
+            tally.lead_times.add(lead_time_ms / 1_000.0);
+        }
+    }
+
+    /// Puts up what the present plan allows.
+    pub(super) fn put_limits(&self, analysis: &Settings) {
+        *lock(&self.limits) = Limits { failed: analysis.theta, latency: analysis.latency };
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        *lock(&self.limits)
     }
 
     /// Counts a gate's answer.
@@ -167,6 +205,34 @@ impl Board {
         let mut ledger = self.ledger();
         ledger.refresh();
         ledger.total()
+    }
+}
+
+// === impl TimesTaken ===
+
+impl TimesTaken {
+    fn new(bounds: &'static [f64]) -> Self {
+        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
+    }
+
+    fn add(&mut self, seconds: f64) {
+        let bucket = self.bounds.iter().position(|&bound| seconds <= bound).unwrap_or(self.bounds.len());
+        self.counts[bucket] += 1;
+        self.sum += seconds;
+    }
+}
+
+// === impl Tally ===
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            verdicts: BTreeMap::new(),
+            reverts: TimesTaken::new(&REVERT_BOUNDS),
+            answers: BTreeMap::new(),
+            changes: dora::RESULTS.map(|result| (result, 0)).into(),
+            lead_times: TimesTaken::new(&LEAD_TIME_BOUNDS),
+        }
     }
 }
 

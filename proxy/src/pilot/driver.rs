@@ -8,13 +8,16 @@ use std::sync::Arc;
 use sluice_api::RevertStatus;
 use sluice_engine::evidence::Observations;
 use sluice_engine::rollout::{Action, Event, EventKind, Input, Refusal, Rollout};
+use sluice_engine::units::Weight;
 
 use super::arm::to_stored;
 use super::board::Board;
 use super::counted::Counted;
 use super::status::Rates;
 use super::store::StoredRollout;
+use super::times::{Moment, Times};
 use super::valve::Valve;
+use crate::clock::unix_ms;
 use crate::config::{GateConfig, RolloutConfig, Routing};
 use crate::counters::Wake;
 use crate::notify::Outbox;
@@ -40,6 +43,7 @@ pub(super) struct Driver {
     pub(super) revert: Option<RevertStatus>,
     /// What is to be told about it.
     pub(super) outbox: Outbox,
+    pub(super) times: Times,
     pub(super) next_beat_us: u64,
     pub(super) status_at_us: u64,
     pub(super) announced_at_us: u64,
@@ -72,6 +76,7 @@ pub(super) struct Effects {
 /// What a driver is made of.
 pub(super) struct DriverParts {
     pub(super) engine: Rollout,
+    pub(super) times: Times,
     pub(super) stable: Arc<ArmView>,
     pub(super) canary: Option<Arc<ArmView>>,
     pub(super) file: FileVersions,
@@ -86,7 +91,7 @@ pub(super) struct DriverParts {
 
 impl Driver {
     pub(super) fn new(config: &RolloutConfig, parts: DriverParts) -> Self {
-        let DriverParts { engine, stable, canary, file, revert, board, wake, workers, now_us } = parts;
+        let DriverParts { engine, times, stable, canary, file, revert, board, wake, workers, now_us } = parts;
         let present = Counted::new(&engine, workers, &wake);
         board.begin(Arc::clone(&present.counters), present.limit_ms);
         let rules = Arc::new(mk_rules(&config.routing, &config.name, &engine));
@@ -104,6 +109,7 @@ impl Driver {
             valve: Valve::SHUT,
             revert,
             outbox: Outbox::default(),
+            times,
             status_at_us: 0,
             announced_at_us: 0,
             rates: Rates::default(),
@@ -147,7 +153,17 @@ impl Driver {
         for action in actions {
             self.follow_one(now_us, action, &mut effects);
         }
+        self.note_times(now_us);
         effects
+    }
+
+    /// Looks at the wall clock if a generation began or ended, or reached 100 %.
+    fn note_times(&mut self, now_us: u64) {
+        let engine = self.engine.as_ref().expect("the engine is put back before `step` returns");
+        let moment = Moment { wall_ms: unix_ms(), now_ms: now_us / 1_000 };
+        for ended in self.times.see(engine, self.valve.weight() == Weight::FULL, moment) {
+            self.board.count_ended(ended, &self.times.of(ended.generation));
+        }
     }
 
     fn follow_one(&mut self, now_us: u64, action: Action, effects: &mut Effects) {
@@ -212,6 +228,7 @@ impl Driver {
         let raised = self.valve.stored(number, self.tick(now_us));
         if raised {
             self.begin_step(now_us);
+            self.note_times(now_us);
         }
         raised
     }
@@ -220,6 +237,7 @@ impl Driver {
     pub(super) fn open_valve(&mut self, now_us: u64) {
         self.valve.open();
         self.begin_step(now_us);
+        self.note_times(now_us);
     }
 
     pub(super) fn set_routing(&mut self, routing: Routing) {
@@ -245,6 +263,7 @@ impl Driver {
         if let Some(verdict) = &event.verdict {
             let took = self.present.measure(verdict, now_us);
             self.board.count_revert(took.milliseconds / 1_000.0);
+            self.times.restored_after(event.generation, took.milliseconds);
             self.revert = Some(took);
         }
     }
@@ -276,6 +295,7 @@ impl Driver {
             canary: self.canary.as_deref().map(to_stored),
             file_stable: self.file.stable.as_ref().to_owned(),
             file_canary: self.file.canary.as_deref().map(str::to_owned),
+            times: self.times.to_stored(),
             revert: self.revert,
             outbox: self.outbox.clone(),
         }

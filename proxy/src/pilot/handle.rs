@@ -8,7 +8,7 @@ use sluice_api::{History, ReleaseRequest, RolloutList, RolloutStatus, ServerStat
 use sluice_engine::rollout::{Command, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::board::{Board, Subscription, Tally};
+use super::board::{Board, Limits, Subscription, Tally};
 use super::ledger::Sums;
 use super::questions::{Answered, OpenQuestion};
 use crate::clock::Clock;
@@ -58,6 +58,8 @@ pub struct RolloutTotals {
     pub tally: Tally,
     /// The latency limit of the present plan.
     pub limit_ms: Option<u64>,
+    /// What the present plan allows.
+    pub limits: Limits,
 }
 
 /// How many configurations were taken and refused, and how old the present one is.
@@ -147,6 +149,11 @@ impl PilotHandle {
         RolloutList { rollouts, server: self.server() }
     }
 
+    /// The names of every rollout, in the order of the configuration.
+    pub fn names(&self) -> Vec<String> {
+        self.shared.boards.load().iter().map(|board| board.name.as_ref().to_owned()).collect()
+    }
+
     /// One rollout.
     pub fn status(&self, name: &str) -> Option<Arc<RolloutStatus>> {
         self.board(name).map(|board| board.status())
@@ -188,6 +195,7 @@ impl PilotHandle {
             sums: board.totals(),
             tally: board.tally(),
             limit_ms: board.limit_ms(),
+            limits: board.limits(),
             status: board.status(),
         };
         boards.iter().map(of).collect()

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use sluice_api::{
-    ArmStatus, EndpointStatus, GateStatus, Judgement, MetricStatus, RolloutStatus, ShieldStatus, StepStatus,
-    WeightStatus,
+    ArmStatus, EndpointStatus, GateStatus, Judgement, MetricStatus, PastRelease, RolloutStatus, ShieldStatus,
+    StepStatus, WeightStatus,
 };
 use sluice_engine::evidence::{ARMS, Arm};
 use sluice_engine::histogram;
@@ -14,6 +14,7 @@ use sluice_engine::rollout::{GateState, GateView, Reason, View};
 use sluice_engine::units::Weight;
 
 use super::ledger::{ArmSums, Sums};
+use super::times::Times;
 use crate::endpoint::Endpoint;
 use crate::snapshot::ArmView;
 
@@ -42,6 +43,7 @@ pub(super) struct StatusParts<'a> {
     pub(super) sums: &'a Sums,
     pub(super) rates: &'a Rates,
     pub(super) revert: Option<sluice_api::RevertStatus>,
+    pub(super) times: &'a Times,
     pub(super) now_us: u64,
 }
 
@@ -103,7 +105,11 @@ impl StatusParts<'_> {
             shield: ShieldStatus { answered: shield.answered, failed: shield.failed, over_budget: shield.over_budget },
             verdict: view.verdict,
             revert: self.revert,
-            history: view.history,
+            history: view
+                .history
+                .into_iter()
+                .map(|past| PastRelease { times: self.times.of(past.generation), past })
+                .collect(),
         }
     }
 

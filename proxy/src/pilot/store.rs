@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
-use sluice_api::RevertStatus;
+use sluice_api::{ReleaseTimes, RevertStatus};
 use sluice_engine::rollout::Saved;
 use tokio::sync::mpsc;
 
@@ -34,6 +34,9 @@ pub struct StoredRollout {
     /// `canary.version` of the file at that time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file_canary: Option<String>,
+    /// What the wall clock said, by generation; a former version knows nothing of it and leaves it out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub times: BTreeMap<u64, ReleaseTimes>,
     /// What the revert of this generation took.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub revert: Option<RevertStatus>,

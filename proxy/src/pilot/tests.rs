@@ -104,6 +104,29 @@ fn a_canary_that_was_taken_back_stays_so_after_a_restart() {
 }
 
 #[test]
+fn history_says_when_also_after_a_restart_and_not_where_a_former_version_did_not_know() {
+    let mut cockpit = Cockpit::start(SHOP, None);
+    fail_until_reverted(&mut cockpit);
+    cockpit.wait_for_disk();
+    let times = cockpit.status().history[0].times;
+    assert!(times.started_at_ms.is_some() && times.started_at_ms <= times.ended_at_ms, "{times:?}");
+    assert_eq!(times.restored_after_ms, cockpit.status().revert.map(|revert| revert.milliseconds));
+    assert_eq!(times.full_at_ms, None);
+    let mut cockpit = cockpit.restart(SHOP);
+    assert_eq!(cockpit.status().history[0].times, times);
+    cockpit.command(Command::Retry).unwrap();
+    promote_to_the_end(&mut cockpit);
+    let times = cockpit.status().history[0].times;
+    assert!(times.started_at_ms <= times.full_at_ms && times.full_at_ms <= times.ended_at_ms, "{times:?}");
+
+    let mut former = cockpit.disk.last();
+    former.values_mut().for_each(|stored| stored.times.clear());
+    let cockpit = Cockpit::start(SHOP, Some(former));
+    assert_eq!(cockpit.status().history.len(), 2);
+    assert!(cockpit.status().history.iter().all(|release| release.times == sluice_api::ReleaseTimes::default()));
+}
+
+#[test]
 fn a_step_goes_on_after_a_restart_without_waiting_for_the_disk() {
     let cockpit = Cockpit::start(SHOP, None).restart(SHOP);
     assert_eq!((cockpit.weight(), cockpit.view().generation), (20.0, 1));

@@ -7,7 +7,7 @@ use sluice_tests::{Config, Load, Metrics, Request, Sluice, eventually};
 
 use super::pair;
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 21] = [
     "sluice_requests_total",
     "sluice_request_duration_seconds_bucket",
     "sluice_attempt_failures_total",
@@ -21,6 +21,10 @@ const NAMES: [&str; 17] = [
     "sluice_metric_score",
     "sluice_verdicts_total",
     "sluice_revert_seconds_count",
+    "sluice_deployments_total",
+    "sluice_lead_time_seconds_count",
+    "sluice_metric_limit",
+    "sluice_metric_threshold",
     "sluice_upstream_connections",
     "sluice_config_reloads_total",
     "sluice_plan_age_seconds",

@@ -131,7 +131,7 @@ fn nothing_a_server_says_reaches_the_terminal_raw() {
     }
     status.metrics[0].limit.push_str(evil);
     status.waiting_for.push(evil.to_owned());
-    status.history[0].cause.push_str(evil);
+    status.history[0].past.cause.push_str(evil);
     status.stable.endpoints[0].healthy = false;
     status.stable.endpoints[0].reason = Some(evil.to_owned());
     let shown = text(&lines(&status, Shape { columns: Some(40), wide: true }));
