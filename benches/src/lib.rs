@@ -4,6 +4,7 @@
 //! it cost, `peers` knows the peers' configurations, `series` turns rounds into medians and ratios, and `results`
 //! writes them down. Nothing here speaks to anything but loopback, and every run is bounded in count and in time.
 
+pub mod arguments;
 pub mod backend;
 pub mod control;
 pub mod histogram;
