@@ -43,13 +43,13 @@ struct Arguments {
     #[arg(long, default_value_t = 10)]
     repetitions: usize,
     /// Requests a second of each trial.
-    #[arg(long, default_value_t = 30.0)]
+    #[arg(long, default_value_t = 25.0)]
     rate: f64,
     /// Percent of the requests to the canary.
     #[arg(long, default_value_t = 20.0)]
     weight: f64,
     /// How many short trials run at once, beside all the long ones.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 16)]
     parallel: usize,
     /// Phases, bursts and order are drawn from it.
     #[arg(long, default_value_t = 1)]

@@ -66,6 +66,11 @@ impl System {
         }
     }
 
+    /// Healthy canaries are watched for long, and neither POST nor a higher limit makes their revert any likelier.
+    fn is_tried_with(self, fault: Fault) -> bool {
+        fault != Fault::Bursts || !matches!(self, Self::SluicePost | Self::SluiceLenient)
+    }
+
     /// Least success rate that Sluice is told.
     pub(crate) fn success(self) -> &'static str {
         if self == Self::SluiceLenient { "95%" } else { "99%" }
@@ -136,7 +141,7 @@ pub(crate) fn trials(faults: &[Fault], repetitions: usize, seed: u64) -> Vec<Tri
     let mut chance = Chance::new(seed);
     let mut trials = Vec::new();
     for system in System::ALL {
-        for &fault in faults {
+        for &fault in faults.iter().filter(|&&fault| system.is_tried_with(fault)) {
             for _ in 0..repetitions {
                 let number = trials.len();
                 let seed = (chance.draw() * 1e15) as u64;

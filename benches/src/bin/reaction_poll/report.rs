@@ -54,6 +54,9 @@ impl Cell {
 
     /// Reverted, of all.
     fn reverts(&self) -> String {
+        if self.0.is_empty() {
+            return "–".to_owned();
+        }
         format!("{} of {}", self.0.iter().filter(|outcome| outcome.reverted).count(), self.0.len())
     }
 
