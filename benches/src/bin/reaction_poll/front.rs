@@ -70,10 +70,14 @@ impl Front<'_> {
         }
     }
 
-    /// The canary's refused connections, as far as they were counted.
-    pub(crate) fn refusals(&mut self) -> Refusals {
+    /// The canary's refused connections, counted to the end; a trial asks once.
+    pub(crate) fn take_refusals(&mut self) -> Refusals {
         match self {
-            Self::Sluice(watched) => watched.refusals,
+            Self::Sluice(watched) => {
+                watched.look_at = Instant::now();
+                watched.look();
+                watched.refusals
+            }
             Self::Poll(controller) => controller.exporter.end(controller.trial),
         }
     }

@@ -166,11 +166,7 @@ impl Stage<'_> {
 
     /// How many of the canary's requests met the fault, and from the first of them to its last request.
     fn noted(&self, fault: Fault, service: &Service, front: &mut Front<'_>) -> anyhow::Result<(u64, Duration)> {
-        let refusals = {
-            // One more look, for what came since the decision.
-            front.look()?;
-            front.refusals()
-        };
+        let refusals = front.take_refusals();
         if fault == Fault::Refused {
             return Ok((refusals.count, Duration::from_secs_f64((refusals.last - refusals.first).max(0.0))));
         }
