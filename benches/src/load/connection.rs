@@ -9,9 +9,9 @@ use mio::{Interest, Registry, Token};
 use crate::http::{AnswerReader, Progress};
 use crate::loopback::Loopback;
 
-/// A server closes what is idle after a minute or so (75 s here and there); one that was closed just as it is used would
-/// count as a failure, so it is replaced before, as clients do.
-const MAX_IDLE: Duration = Duration::from_secs(30);
+/// A server closes a connection that asks nothing: after a minute or so, or after seconds (Sluice: 10) if it never asked.
+/// One that is closed just as it is used would count as a failure, so it is replaced before, as clients do.
+const MAX_IDLE: Duration = Duration::from_secs(5);
 
 /// A connection and what it waits for.
 #[derive(Debug)]
