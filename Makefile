@@ -59,7 +59,7 @@ wasm: ## The engine builds without an operating system.
 demo: release ## The story in the terminal; DEMO=short ends by itself.
 	target/release/demo $(if $(filter short,$(DEMO)),--short)
 
-bench: setup ## Side by side with nginx, HAProxy and Envoy, and how fast a bad canary is taken back.
+bench: setup ## Side by side with its peers, and how fast a bad canary is taken back; ONLY=reaction-poll for one part.
 	sh scripts/bench.sh
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS (60); needs the nightly toolchain and cargo-fuzz.

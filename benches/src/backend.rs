@@ -41,6 +41,11 @@ pub struct Backend {
 impl Backend {
     /// Listens on each address: the first is arm 0 (stable), the second arm 1 (canary), and so on.
     pub fn listen(addresses: &[Loopback]) -> anyhow::Result<Self> {
+        Self::listen_seeded(addresses, 0)
+    }
+
+    /// Likewise; `seed` decides which requests fail, so that backends of one run don't all draw the same.
+    pub fn listen_seeded(addresses: &[Loopback], seed: u64) -> anyhow::Result<Self> {
         let poll = Poll::new().context("create a poll")?;
         let mut listeners = Vec::new();
         for (index, address) in addresses.iter().enumerate() {
@@ -50,7 +55,7 @@ impl Backend {
         }
         Ok(Self {
             poll,
-            arms: (0..listeners.len()).map(Arm::new).collect(),
+            arms: (0..listeners.len()).map(|index| Arm::new(index, seed)).collect(),
             listeners,
             clients: Vec::new(),
             free: Vec::new(),

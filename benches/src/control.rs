@@ -34,6 +34,8 @@ pub struct Stats {
     pub failures: u64,
     /// Requests that arrived after the first failure.
     pub after_first_failure: u64,
+    /// When the first arrived.
+    pub first_request: Duration,
     /// When the first failed.
     pub first_failure: Duration,
     /// When the last request arrived.
@@ -78,8 +80,9 @@ impl Stats {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { requests, failures, after_first_failure, .. } = self;
-        let (first, last) = (self.first_failure.as_micros(), self.last_request.as_micros());
-        writeln!(f, "{requests} {failures} {after_first_failure} {first} {last}")
+        let times = [self.first_request, self.first_failure, self.last_request].map(|time| time.as_micros());
+        let [request, failure, last] = times;
+        writeln!(f, "{requests} {failures} {after_first_failure} {request} {failure} {last}")
     }
 }
 
@@ -91,14 +94,15 @@ impl FromStr for Stats {
             .split_whitespace()
             .map(|word| word.parse().with_context(|| format!("{word}: a number")))
             .collect::<anyhow::Result<_>>()?;
-        let [requests, failures, after_first_failure, first, last] = numbers[..] else {
-            anyhow::bail!("{text}: five numbers are expected");
+        let [requests, failures, after_first_failure, request, failure, last] = numbers[..] else {
+            anyhow::bail!("{text}: six numbers are expected");
         };
         Ok(Self {
             requests,
             failures,
             after_first_failure,
-            first_failure: Duration::from_micros(first),
+            first_request: Duration::from_micros(request),
+            first_failure: Duration::from_micros(failure),
             last_request: Duration::from_micros(last),
         })
     }
@@ -161,6 +165,7 @@ mod tests {
             requests: 9,
             failures: 2,
             after_first_failure: 3,
+            first_request: Duration::from_micros(4),
             first_failure: Duration::from_micros(5),
             last_request: Duration::from_micros(7),
         };

@@ -37,6 +37,12 @@ impl Histogram {
         self.total == 0
     }
 
+    /// How many took longer than `duration`, to the width of a bucket.
+    pub fn above(&self, duration: Duration) -> u64 {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.counts[bucket(nanos) + 1..].iter().copied().map(u64::from).sum()
+    }
+
     /// The duration that a share `q` (0 to 1) of all does not exceed; zero without any.
     pub fn quantile(&self, q: f64) -> Duration {
         let rank = ((self.total as f64 * q).ceil() as u64).max(1);
@@ -99,6 +105,14 @@ mod tests {
         let p99 = histogram.quantile(0.99).as_nanos() as f64 / 1_000.0;
         assert!((500.0..504.0).contains(&p50), "{p50}");
         assert!((990.0..998.0).contains(&p99), "{p99}");
+    }
+
+    #[test]
+    fn what_took_longer_is_counted() {
+        let mut histogram = Histogram::default();
+        [10, 490, 510, 900].into_iter().for_each(|ms| histogram.record(Duration::from_millis(ms)));
+        assert_eq!(histogram.above(Duration::from_millis(500)), 2);
+        assert_eq!(histogram.above(Duration::from_secs(3_600)), 0);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use schedule::{Schedule, Timer};
 /// No run sends more, whatever it is asked for.
 pub const MAX_REQUESTS: u64 = 100_000_000;
 /// No run takes longer, whatever it is asked for.
-pub const MAX_DURATION: Duration = Duration::from_secs(600);
+pub const MAX_DURATION: Duration = Duration::from_secs(3_600);
 /// After the end of a run, answers under way may take this long.
 const DRAIN: Duration = Duration::from_secs(5);
 const TIMER: Token = Token(usize::MAX);
@@ -188,6 +188,9 @@ impl Load {
     }
 
     fn send(&mut self, index: usize, due: Instant, report: &mut Report) -> anyhow::Result<()> {
+        if self.connections[index].is_stale(due) {
+            self.connections[index] = self.open(index)?;
+        }
         let outcome = self.connections[index].send(&self.request, due);
         self.settle(index, outcome, report).map(|_| ())
     }
@@ -215,6 +218,7 @@ impl Load {
             Outcome::Answered { status, due, close } => {
                 let now = Instant::now();
                 report.count(status, now.saturating_duration_since(due));
+                self.connections[index].rest(now);
                 if close {
                     self.connections[index] = self.open(index)?;
                 }

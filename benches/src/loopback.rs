@@ -1,10 +1,15 @@
 //! The only addresses that load may be sent to.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
+
+/// Ports that this process gave away: who got one may not have bound it yet, so nobody else may find it free.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// A socket address of this machine's loopback network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +27,20 @@ impl Loopback {
         Ok(Self(address))
     }
 
-    /// `count` different ports of 127.0.0.1 that are free at present.
+    /// `count` ports of 127.0.0.1 that are free at present; none is given twice.
     pub fn free(count: usize) -> anyhow::Result<Vec<Self>> {
-        // All are held until the last is known, so that none comes twice.
-        let listeners = (0..count)
-            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port"))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        listeners.iter().map(|listener| Self::try_new(listener.local_addr().context("read a free port")?)).collect()
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that were given before are held meanwhile, so that the system offers another.
+        let (mut found, mut held) = (Vec::new(), Vec::new());
+        while found.len() < count {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+            let address = listener.local_addr().context("read a free port")?;
+            if given.insert(address.port()) {
+                found.push(Self::try_new(address)?);
+            }
+            held.push(listener);
+        }
+        Ok(found)
     }
 
     /// The address.
@@ -71,8 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn free_ports_differ() {
-        let ports = Loopback::free(8).expect("a machine has eight free ports");
+    fn free_ports_differ_also_from_those_of_before() {
+        let ports =
+            [Loopback::free(4), Loopback::free(4)].map(|ports| ports.expect("a machine has free ports")).concat();
         let distinct: std::collections::BTreeSet<_> = ports.iter().map(|port| port.port()).collect();
         assert_eq!(distinct.len(), 8);
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use rustix::process::getpriority_process;
+
 use crate::process::first_line;
 
 /// What a result has to say about its machine, as one paragraph.
@@ -27,9 +29,50 @@ pub fn description() -> String {
     )
 }
 
+/// What the machine's cores had done by some moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Busy {
+    /// Clock ticks of all cores.
+    all: u64,
+    /// Those of them that nobody wanted.
+    idle: u64,
+}
+
+// === impl Busy ===
+
+impl Busy {
+    /// By now.
+    pub fn now() -> Self {
+        Self::parse(&fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    fn parse(stat: &str) -> Self {
+        let line = stat.lines().next().unwrap_or_default();
+        // user, nice, system, idle, iowait, irq, softirq, steal; guests are within user.
+        let ticks: Vec<u64> = line.split_whitespace().skip(1).take(8).filter_map(|word| word.parse().ok()).collect();
+        Self { all: ticks.iter().sum(), idle: ticks.iter().skip(3).take(2).sum() }
+    }
+
+    /// Percent of all cores' time that was used since then, by whomever.
+    pub fn share_since(self) -> f64 {
+        self.share_until(Self::now())
+    }
+
+    fn share_until(self, later: Self) -> f64 {
+        let all = later.all.saturating_sub(self.all);
+        let idle = later.idle.saturating_sub(self.idle);
+        100.0 - 100.0 * idle as f64 / (all as f64).max(1.0)
+    }
+}
+
 /// How many cores there are to pin to.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How much this process and those that it starts give way to others: 0 is usual, less is before them.
+pub fn nice() -> i32 {
+    getpriority_process(None).unwrap_or(0)
 }
 
 /// Version of the compiler in use.
@@ -45,4 +88,16 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 fn today() -> String {
     let date = Command::new("date").arg("+%F").output().map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&date).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn busy_is_what_was_not_idle() {
+        let before = Busy::parse("cpu  100 0 50 800 50 0 0 0 7 0\ncpu0 1 1");
+        let after = Busy::parse("cpu  150 0 75 875 50 0 0 0 9 0\n");
+        assert!((before.share_until(after) - 50.0).abs() < 1e-9);
+    }
 }

@@ -48,8 +48,12 @@ pub struct Settings {
     pub canary: Loopback,
     /// Percent to the canary; peers other than Sluice always have 10.
     pub weight: f64,
+    /// Sluice's least success rate of the canary.
+    pub success: &'static str,
     /// Sluice's latency limit for the canary.
     pub latency: &'static str,
+    /// How long Sluice waits for an answer.
+    pub timeout: &'static str,
     /// The core that peers run on.
     pub core: usize,
     /// For configurations, logs, state.
@@ -65,6 +69,8 @@ pub struct Peer {
     pub version: String,
     /// Where it listens.
     pub address: Loopback,
+    /// Where it is asked about itself; only Sluice listens there.
+    pub admin: Loopback,
     process: Process,
 }
 
@@ -174,6 +180,7 @@ impl Peer {
             kind,
             version: kind.version(program),
             address: ports[0],
+            admin: ports[1],
             process: Process::start(settings.core, program, &arguments, &folder.join("log"))?,
         };
         peer.wait_until_it_answers(interrupt).with_context(|| format!("start {}", kind.label()))?;
@@ -232,7 +239,9 @@ fn fill(template: &str, settings: &Settings, folder: &Path, ports: &[Loopback]) 
         ("{{canary}}", settings.canary.to_string()),
         ("{{canary_port}}", settings.canary.port().to_string()),
         ("{{weight}}", settings.weight.to_string()),
+        ("{{success}}", settings.success.to_owned()),
         ("{{latency}}", settings.latency.to_owned()),
+        ("{{timeout}}", settings.timeout.to_owned()),
         ("{{dir}}", folder.display().to_string()),
     ]
     .iter()
@@ -263,13 +272,15 @@ mod tests {
             stable: ports[2],
             canary: ports[3],
             weight: 10.0,
+            success: "99%",
             latency: "1s",
+            timeout: "60s",
             core: 0,
             folder: PathBuf::from("/tmp"),
         };
         for (name, template) in Kind::ALL.into_iter().filter_map(Kind::template) {
             let text = fill(template, &settings, Path::new("/tmp/x"), &ports);
-            assert!(!text.contains("{{listen") && !text.contains("{{dir"), "{name}");
+            assert!(!text.contains("{{"), "{name}");
             assert!(text.contains(&ports[3].port().to_string()), "{name}");
         }
     }

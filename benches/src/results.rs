@@ -15,7 +15,12 @@ pub fn write(file: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     let former = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     let new =
         replaced(&former, name, text).with_context(|| format!("find the markers of {name} in {}", file.display()))?;
-    fs::write(file, new).with_context(|| format!("write {}", file.display()))
+    write_file(file, &new)
+}
+
+/// Rewrites `file` as a whole.
+pub fn write_file(file: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(file, text).with_context(|| format!("write {}", file.display()))
 }
 
 fn replaced(whole: &str, name: &str, text: &str) -> Option<String> {
@@ -49,7 +54,7 @@ mod tests {
     #[test]
     fn the_file_of_this_package_has_every_section() {
         let file = fs::read_to_string(default_file()).expect("RESULTS.md is part of the package");
-        for name in ["compare", "reaction", "micro"] {
+        for name in ["compare", "reaction", "reaction-poll", "micro"] {
             assert!(replaced(&file, name, "").is_some(), "{name}");
         }
     }

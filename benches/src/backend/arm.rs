@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::chance::Chance;
 use crate::control::{Behaviour, Stats};
 
 /// Bodies by path: everything else gets the small one.
@@ -28,11 +29,11 @@ pub(super) struct Arm {
     bodies: Vec<Arc<[u8]>>,
     failure: Arc<[u8]>,
     /// Which requests fail is drawn, not counted off, so that no pattern lines up with a proxy's split.
-    seed: u64,
+    chance: Chance,
 }
 
 impl Arm {
-    pub(super) fn new(index: usize) -> Self {
+    pub(super) fn new(index: usize, seed: u64) -> Self {
         let letter = ["stable ", "canary "][index % 2];
         let body = |len: usize| letter.bytes().cycle().take(len).collect::<Vec<u8>>();
         Self {
@@ -41,7 +42,7 @@ impl Arm {
             started: Instant::now(),
             bodies: BODIES.iter().map(|&(_, len)| answer("200 OK", &body(len))).collect(),
             failure: answer("503 Service Unavailable", b"told to fail\n"),
-            seed: 0x9e37_79b9_7f4a_7c15 ^ (index as u64 + 1),
+            chance: Chance::new(seed ^ (index as u64 + 1)),
         }
     }
 
@@ -52,7 +53,7 @@ impl Arm {
         }
         let now = self.started.elapsed();
         self.stats.asked(now);
-        if self.draw() < self.behaviour.fail {
+        if self.chance.draw() < self.behaviour.fail {
             self.stats.failed(now);
             return Reply::Now(Arc::clone(&self.failure));
         }
@@ -83,14 +84,6 @@ impl Arm {
         }
         answer("200 OK", self.stats.to_string().as_bytes())
     }
-
-    /// A number from 0 to 1 (xorshift64*).
-    fn draw(&mut self) -> f64 {
-        self.seed ^= self.seed >> 12;
-        self.seed ^= self.seed << 25;
-        self.seed ^= self.seed >> 27;
-        (self.seed.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
-    }
 }
 
 /// An answer as it goes over the wire, with the fields that a server usually sends.
@@ -107,6 +100,9 @@ fn answer(status: &str, body: &[u8]) -> Arc<[u8]> {
 
 impl Stats {
     fn asked(&mut self, now: Duration) {
+        if self.requests == 0 {
+            self.first_request = now;
+        }
         self.requests += 1;
         self.last_request = now;
         if self.failures > 0 {

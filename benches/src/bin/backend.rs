@@ -8,7 +8,7 @@ use sluice_benches::loopback::Loopback;
 /// Answers requests: `/` 64 bytes, `/16k` 16 KiB, `/1m` 1 MiB.
 ///
 /// Each address is an arm that can be told how to answer: `/-/set?fail=0.2&delay_ms=10&hang=false`, `/-/reset`,
-/// `/-/stats` (requests, failures, requests after the first failure, µs of the first failure and of the last request).
+/// `/-/stats` (requests, failures, requests after the first failure, µs of the first request, of the first failure and of the last request).
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Where to listen; once for each arm.

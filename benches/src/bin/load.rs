@@ -23,7 +23,7 @@ struct Arguments {
     /// Requests a second, due at fixed times; without it each connection asks as soon as it was answered.
     #[arg(long, short)]
     rate: Option<f64>,
-    /// For how many seconds (at most 600).
+    /// For how many seconds (at most 3600).
     #[arg(long, short, default_value_t = 10.0)]
     seconds: f64,
     /// How many requests at most.

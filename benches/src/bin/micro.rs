@@ -1,13 +1,12 @@
 //! Writes what `cargo bench` measured (criterion's estimates) into benches/RESULTS.md.
 
-#![allow(clippy::print_stdout, reason = "the report is what the program is for")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Parser;
 use serde_json::Value;
+use sluice_benches::arguments::Output;
 use sluice_benches::{machine, results};
 
 /// Turns criterion's estimates into a section of benches/RESULTS.md.
@@ -16,12 +15,8 @@ struct Arguments {
     /// Criterion's folder; default: `criterion` in the target folder of this program.
     #[arg(long)]
     criterion: Option<PathBuf>,
-    /// The file whose section is rewritten.
-    #[arg(long, default_value_os_t = results::default_file())]
-    results: PathBuf,
-    /// Only print.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -35,11 +30,7 @@ fn main() -> anyhow::Result<()> {
     rows.sort();
     let head = ["operation", "median", "95 % confidence interval of the median"].map(str::to_owned);
     let text = format!("{}\n\n{}", machine::description(), results::table(&head, &rows));
-    println!("{text}");
-    if !arguments.dry_run {
-        results::write(&arguments.results, "micro", &text)?;
-    }
-    Ok(())
+    arguments.output.write("micro", &text)
 }
 
 fn default_folder() -> anyhow::Result<PathBuf> {

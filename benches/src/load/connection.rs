@@ -1,13 +1,17 @@
 //! One connection of the load: at most one request under way.
 
 use std::io::{self, Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::http::{AnswerReader, Progress};
 use crate::loopback::Loopback;
+
+/// A server closes a connection that asks nothing: after a minute or so, or after seconds (Sluice: 10) if it never asked.
+/// One that is closed just as it is used would count as a failure, so it is replaced before, as clients do.
+const MAX_IDLE: Duration = Duration::from_secs(5);
 
 /// A connection and what it waits for.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub(super) struct Connection {
     due: Option<Instant>,
     /// Bytes of it that were written.
     written: usize,
+    /// Since when it waits for the next one.
+    idle_since: Instant,
 }
 
 /// What became of a connection's request.
@@ -38,11 +44,21 @@ impl Connection {
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { stream, reader: AnswerReader::default(), due: None, written: 0 })
+        Ok(Self { stream, reader: AnswerReader::default(), due: None, written: 0, idle_since: Instant::now() })
     }
 
     pub(super) fn is_busy(&self) -> bool {
         self.due.is_some()
+    }
+
+    /// Goes on waiting from `now`.
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.idle_since = now;
+    }
+
+    /// Nobody used it for longer than servers are sure to keep it.
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.idle_since) > MAX_IDLE
     }
 
     /// Begins a request that was due at `due`.

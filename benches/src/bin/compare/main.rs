@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use sluice_benches::arguments::Measured;
 use sluice_benches::interrupt::Interrupt;
 use sluice_benches::loopback::Loopback;
-use sluice_benches::peers::{Kind, Peer, Programs, Settings, start_backend};
+use sluice_benches::machine;
+use sluice_benches::peers::{Kind, Peer, Settings, start_backend};
 use sluice_benches::process::pin_to;
-use sluice_benches::{machine, results};
 
 use measure::Bench;
 
@@ -41,18 +42,11 @@ struct Arguments {
     /// Requests a second of the paced measurement, at which control threads are weighed too.
     #[arg(long, default_value_t = 5_000.0)]
     rate: f64,
-    /// The proxy; default: sluice-proxy beside this program.
-    #[arg(long)]
-    sluice: Option<PathBuf>,
     /// Envoy; default: envoy of the PATH.
     #[arg(long)]
     envoy: Option<PathBuf>,
-    /// The file whose section is rewritten.
-    #[arg(long, default_value_os_t = results::default_file())]
-    results: PathBuf,
-    /// Only print.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -70,6 +64,8 @@ fn main() -> anyhow::Result<()> {
         weight: 10.0,
         // Far beyond what a saturated proxy makes of 64 requests at a time: nothing is to be taken back here.
         latency: "2s",
+        success: "99%",
+        timeout: "60s",
         core: PEER_CORE,
         folder: folder.path().to_owned(),
     };
@@ -85,16 +81,12 @@ fn main() -> anyhow::Result<()> {
     let figures = bench.run(arguments.rounds)?;
     drop(backend);
     let text = report::text(&figures, &peers, &bench, arguments.rounds);
-    println!("{text}");
-    if !arguments.dry_run {
-        results::write(&arguments.results, "compare", &text)?;
-    }
-    Ok(())
+    arguments.measured.output.write("compare", &text)
 }
 
 /// Starts every peer that is installed and makes sure that it does the work.
 fn start_peers(arguments: &Arguments, settings: &Settings, interrupt: &Interrupt) -> anyhow::Result<Vec<Peer>> {
-    let programs = Programs { sluice: arguments.sluice.clone(), envoy: arguments.envoy.clone() };
+    let programs = arguments.measured.programs(arguments.envoy.clone());
     let mut peers = Vec::new();
     for kind in Kind::ALL {
         let Some(program) = kind.program(&programs) else {

@@ -9,16 +9,16 @@
 mod report;
 mod trial;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use sluice_benches::arguments::Measured;
 use sluice_benches::interrupt::Interrupt;
 use sluice_benches::loopback::Loopback;
-use sluice_benches::peers::{Kind, Programs, Settings, start_backend};
+use sluice_benches::machine;
+use sluice_benches::peers::{Kind, Settings, start_backend};
 use sluice_benches::process::pin_to;
-use sluice_benches::{machine, results};
 
 use report::Row;
 use trial::{Case, Method, Stage};
@@ -47,22 +47,15 @@ struct Arguments {
     /// Seconds after which a case counts as not decided.
     #[arg(long, default_value_t = 60.0)]
     give_up: f64,
-    /// The proxy; default: sluice-proxy beside this program.
-    #[arg(long)]
-    sluice: Option<PathBuf>,
-    /// The file whose section is rewritten.
-    #[arg(long, default_value_os_t = results::default_file())]
-    results: PathBuf,
-    /// Only print.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let interrupt = Interrupt::on_signals()?;
     anyhow::ensure!(machine::cores() > LOAD_CORE, "two cores are needed: one for the proxy, one for the load");
-    let programs = Programs { sluice: arguments.sluice.clone(), envoy: None };
+    let programs = arguments.measured.programs(None);
     let program = Kind::Sluice.program(&programs).context("sluice-proxy is missing: build it with --release first")?;
     pin_to(LOAD_CORE)?;
     let folder = tempfile::tempdir().context("make a folder for configurations and logs")?;
@@ -74,7 +67,9 @@ fn main() -> anyhow::Result<()> {
             stable: ports[0],
             canary: ports[1],
             weight: arguments.weight,
+            success: "99%",
             latency: "200ms",
+            timeout: "60s",
             core: PEER_CORE,
             folder: folder.path().to_owned(),
         },
@@ -84,11 +79,7 @@ fn main() -> anyhow::Result<()> {
     };
     let rows = run(&arguments, &stage)?;
     let text = report::text(&rows, &stage, arguments.repetitions);
-    println!("{text}");
-    if !arguments.dry_run {
-        results::write(&arguments.results, "reaction", &text)?;
-    }
-    Ok(())
+    arguments.measured.output.write("reaction", &text)
 }
 
 fn run(arguments: &Arguments, stage: &Stage<'_>) -> anyhow::Result<Vec<Row>> {
