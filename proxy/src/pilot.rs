@@ -5,15 +5,16 @@
 //!
 //! 1. the snapshot, in one swap: a revert's weight 0 is in force before anything else is done;
 //! 2. the state, handed to a thread that writes it; a raise of weight waits until it is stored (`valve`);
-//! 3. the log, 4. the events, 5. the questions to gates; 6. notifications, once the state that they tell of is stored.
+//! 3. the log, 4. the questions to gates; once the state that they tell of is stored 5. status and events, 6. notifications.
 //!
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.
 //!
 //! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up, `align` says what a configuration
-//! changes, `orders` what people command, `questions` which gates are to be asked, `store` what is kept, `tell` what is
+//! changes, `announce` when what was decided is shown, `orders` what people command, `questions` which gates are to be asked, `store` what is kept, `tell` what is
 //! notified, `times` when it happened, `board` and `handle` what others see, `run` the loop.
 
 mod align;
+mod announce;
 mod arm;
 mod begin;
 mod board;
@@ -49,7 +50,7 @@ pub use ledger::{ArmSums, ShieldSums, Sums};
 pub use questions::OpenQuestion;
 pub use store::{Storage, StoredArm, StoredRollout, StoredRollouts};
 
-use crate::clock::{Clock, unix_ms};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::counters::Wake;
 use crate::notify::Notifier;
@@ -84,6 +85,7 @@ pub struct Pilot {
     notifier: Notifier,
     /// Notices whose state is not stored yet, with its number.
     untold: VecDeque<tell::Untold>,
+    unannounced: VecDeque<announce::Unannounced>,
     inbox: mpsc::Receiver<Order>,
     waiting: Vec<orders::Waiting>,
     shared: Arc<Shared>,
@@ -153,6 +155,7 @@ impl Pilot {
             retry_store_at_us: None,
             notifier,
             untold: VecDeque::new(),
+            unannounced: VecDeque::new(),
             inbox,
             waiting: Vec::new(),
             shared,
@@ -189,6 +192,7 @@ impl Pilot {
                 self.beat(i);
             }
         }
+        self.announce_overdue();
         if self.retry_store_at_us.is_some_and(|at| self.now() >= at) {
             self.store();
         }
@@ -241,11 +245,11 @@ impl Pilot {
         let number = pending.store.then(|| self.store());
         self.tell_once_stored(number, notices);
         let mut changed = pending.reroute;
-        for (i, event) in pending.events {
-            log_event(&self.drivers[i].name, &event);
-            self.drivers[i].board.put_decision(unix_ms(), event, self.drivers[i].engine().reason());
-            changed.push(i);
+        for (i, event) in &pending.events {
+            log_event(&self.drivers[*i].name, event);
+            changed.push(*i);
         }
+        self.announce_once_stored(number, pending.events);
         if pending.rebuild {
             changed.extend(0..self.drivers.len());
         }
@@ -287,6 +291,7 @@ impl Pilot {
             Err(error) => self.take_unstored(error),
         }
         self.tell_up_to(number);
+        self.announce_up_to(number);
         self.settle();
         self.answer_waiting(number);
     }
@@ -320,6 +325,9 @@ impl Pilot {
     }
 
     fn put_status(&mut self, i: usize, announce: bool) {
+        if self.is_unannounced(i) {
+            return;
+        }
         let now_us = self.now();
         let driver = &mut self.drivers[i];
         let mut ledger = driver.board.ledger();

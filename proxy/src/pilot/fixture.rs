@@ -191,6 +191,14 @@ impl Cockpit {
         }
     }
 
+    /// Lets time pass while no write comes to its end.
+    pub(crate) fn pass_without_disk(&mut self, milliseconds: u64) {
+        for _ in 0..milliseconds / 10 {
+            self.now_us.fetch_add(10_000, SeqCst);
+            self.pilot.beat_due();
+        }
+    }
+
     pub(crate) fn view(&self) -> Arc<RolloutView> {
         Arc::clone(&self.handle.snapshots().load().rollouts[0])
     }

@@ -146,7 +146,7 @@ mod tests {
         let question = cockpit.questions().remove(0);
         cockpit.gate_says(&question, GateResult::Closed);
         cockpit.gate_says(&question, GateResult::Failed);
-        cockpit.pass(3_000);
+        cockpit.pass(3_400);
         let status = cockpit.status();
         assert_eq!((status.phase, status.reason, status.step.index), (Phase::Paused, Reason::WaitingForGate, 0));
         let gate = &status.gates[0];

@@ -18,6 +18,7 @@ fn fail_until_reverted(cockpit: &mut Cockpit) {
         cockpit.serve(Arm::Stable, 80, 0);
         cockpit.pilot.woken();
         if cockpit.weight() == 0.0 {
+            cockpit.wait_for_disk();
             return;
         }
         cockpit.pass(50);
@@ -58,6 +59,34 @@ fn a_revert_is_in_the_snapshot_before_anything_is_written() {
     let weights = cockpit.disk.weights.lock().unwrap();
     assert!(cockpit.disk.states.lock().unwrap().len() > written);
     assert!(weights.last().unwrap().is_zero());
+}
+
+#[test]
+fn a_revert_is_shown_when_it_is_stored_and_not_before() {
+    let mut cockpit = Cockpit::start(SHOP, None);
+    cockpit.pass(1_000);
+    let mut feed = cockpit.handle.subscribe("shop").unwrap().feed;
+    cockpit.serve(Arm::Canary, 40, 40);
+    cockpit.serve(Arm::Stable, 160, 0);
+    cockpit.pilot.woken();
+    assert_eq!((cockpit.weight(), cockpit.status().phase), (0.0, Phase::Progressing), "nobody knows yet");
+    assert!(feed.try_recv().is_err());
+    cockpit.wait_for_disk();
+    assert_eq!(cockpit.status().phase, Phase::Degraded);
+    assert!(matches!(feed.try_recv(), Ok(FeedItem::Decision(told)) if told.event.kind == EventKind::Reverted));
+}
+
+#[test]
+fn a_disk_that_hangs_keeps_a_revert_from_being_shown_for_a_second_at_most() {
+    let mut cockpit = Cockpit::start(SHOP, None);
+    cockpit.pass(1_000);
+    cockpit.serve(Arm::Canary, 40, 40);
+    cockpit.serve(Arm::Stable, 160, 0);
+    cockpit.pilot.woken();
+    cockpit.pass_without_disk(900);
+    assert_eq!((cockpit.weight(), cockpit.status().phase), (0.0, Phase::Progressing));
+    cockpit.pass_without_disk(200);
+    assert_eq!(cockpit.status().phase, Phase::Degraded);
 }
 
 #[test]
