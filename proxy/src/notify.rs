@@ -5,8 +5,8 @@
 //! of its own: a receiver that is slow, down or lying delays nobody else, and never a decision. What was delivered is
 //! kept in a file beside the state, so a restart goes on where the last one ended.
 //!
-//! In order for each rollout, and once; a crash between a receiver's answer and our note of it tells the last notice
-//! again, under the same id. Secrets come from files, are read at each send, and are shown nowhere.
+//! In order for each rollout, and once; a crash between a receiver's answer and our note of it tells again what
+//! was not noted, under the same id. Secrets come from files, are read at each send, and are shown nowhere.
 
 mod attempt;
 mod backoff;

@@ -59,12 +59,15 @@ impl ConfigErrors {
         findings.sort_by_key(|finding| finding.at);
         let omitted = findings.len().saturating_sub(MAX_FINDINGS);
         findings.truncate(MAX_FINDINGS);
+        let lines: Vec<&str> = text.lines().collect();
+        let excerpts = findings.iter().map(|finding| excerpt(&lines, finding)).collect();
         for finding in &mut findings {
+            if finding.is_about_receivers() {
+                finding.message = without_addresses(&finding.message);
+            }
             finding.message = printable(&finding.message, MAX_MESSAGE);
             finding.path = printable(&finding.path, MAX_MESSAGE);
         }
-        let lines: Vec<&str> = text.lines().collect();
-        let excerpts = findings.iter().map(|finding| excerpt(&lines, finding.at?)).collect();
         Self { file: file.display().to_string(), findings, omitted, excerpts }
     }
 
@@ -123,9 +126,33 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The line at `at`; none for long lines, in which nobody finds a caret.
-fn excerpt(lines: &[&str], at: Position) -> Option<String> {
-    let line = lines.get(at.line.checked_sub(1)?)?;
+impl Finding {
+    /// An address of a webhook is a secret, also where it was written by mistake.
+    fn is_about_receivers(&self) -> bool {
+        self.path.starts_with("notifications")
+    }
+}
+
+/// `text` with whatever follows the host of an address left out, up to the address's end.
+fn without_addresses(text: &str) -> String {
+    let mut pieces = text.split("://");
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(piece.len());
+        let (address, rest) = piece.split_at(end);
+        let host = address.split(['/', '?', '#']).next().filter(|host| !host.contains('@')).unwrap_or_default();
+        shown.push_str(&format!("://{host}{}{rest}", if host.len() < end { "/…" } else { "" }));
+    }
+    shown
+}
+
+/// The line that a finding is about; none for long lines, in which nobody finds a caret, and none with an address of a
+/// receiver.
+fn excerpt(lines: &[&str], finding: &Finding) -> Option<String> {
+    let line = lines.get(finding.at?.line.checked_sub(1)?)?;
+    if finding.is_about_receivers() && line.contains("://") {
+        return None;
+    }
     (line.chars().count() <= MAX_EXCERPT).then(|| printable(line, MAX_EXCERPT))
 }
 

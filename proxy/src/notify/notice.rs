@@ -70,6 +70,9 @@ pub struct Notice {
     pub reason: Option<Reason>,
     /// A sentence for people.
     pub message: String,
+    /// What a pause waits for besides a person, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub waits_for: Vec<String>,
     /// The verdict, where one decided; without its record, which the history has.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,
@@ -146,6 +149,7 @@ impl Notice {
             weight: event.weight.percent(),
             reason: Some(reason),
             message: event.message.clone(),
+            waits_for: Vec::new(),
             verdict,
             revert: None,
         })
@@ -164,6 +168,7 @@ impl Notice {
             weight: 0.0,
             reason: None,
             message,
+            waits_for: Vec::new(),
             verdict: None,
             revert: None,
         }

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     /// Positions differ from the file's.
     pub(super) progressed: Notify,
     pub(super) file: Option<PositionsFile>,
+    /// One saves at a time: the last one, at the end of the process, may meet one that is under way.
+    pub(super) saving: Mutex<()>,
 }
 
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! The thread `notify`: one task for each destination, one that keeps the positions.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -147,6 +147,7 @@ fn save(shared: &Shared) {
     if queues.is_empty() {
         return;
     }
+    let _one_at_a_time = shared.saving.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(error) = file.save(all_positions(&queues)) {
         tracing::warn!(%error, "the positions of notifications can't be stored: after a restart some may be told again");
     }

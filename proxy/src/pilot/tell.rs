@@ -25,11 +25,15 @@ impl Pilot {
     }
 
     fn write_down_one(&mut self, i: usize, event: &Event) -> Option<Notice> {
+        let now_us = self.now();
         let driver = &mut self.drivers[i];
         let (stable, reason) = (driver.engine().stable(), driver.engine().reason());
         let at_ms = unix_ms();
         let mut notice = Notice::of_event(&driver.name, stable, at_ms, event, reason)?;
         notice.revert = driver.revert.filter(|_| event.kind == EventKind::Reverted);
+        if event.kind == EventKind::Paused {
+            notice.waits_for = driver.engine().view(now_us / 1_000).missing.iter().map(ToString::to_string).collect();
+        }
         // The clock may have been set back after a state was lost.
         let at_least = at_ms.max(self.notifier.last_known(&driver.name) + 1);
         Some(driver.outbox.put(notice, at_least))

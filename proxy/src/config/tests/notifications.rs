@@ -41,6 +41,22 @@ notifications:
 }
 
 #[test]
+fn an_address_in_the_wrong_place_is_not_repeated() {
+    for lines in [
+        "notifications:\n  - slack: https://hooks.slack.com/SECRET",
+        "notifications:\n  - slack: { webhookUrlFile: https://hooks.slack.com/SECRET }",
+        "notifications:\n  - slack: { webhookUrl: https://hooks.slack.com/SECRET }",
+        "notifications:\n  - webhook: { url: [https://hooks.slack.com/SECRET] }",
+        "notifications:\n  - https://hooks.slack.com/SECRET",
+        "notifications: https://hooks.slack.com/SECRET",
+    ] {
+        let errors = parse(&file_with(lines)).unwrap_err();
+        let shown = format!("{errors} {}", errors.with_excerpts());
+        assert!(shown.contains("notifications") && !shown.contains("SECRET"), "{shown}");
+    }
+}
+
+#[test]
 fn what_is_in_a_secret_s_file_is_looked_at_and_never_repeated() {
     let files = [
         ("empty", " \n"),
@@ -53,7 +69,7 @@ fn what_is_in_a_secret_s_file_is_looked_at_and_never_repeated() {
         ("empty", "one line of text is expected"),
         ("lines", "one line of text is expected"),
         ("link-local", "fe80::1 is refused: link-local"),
-        ("no-url", "an address such as https://hooks.example/path is expected"),
+        ("no-url", "an address such as https://hooks.example/… is expected"),
     ] {
         let lines = format!("notifications: [{{ slack: {{ webhookUrlFile: {file} }} }}]");
         let errors = parse_in(directory.path(), &lines).unwrap_err().to_string();

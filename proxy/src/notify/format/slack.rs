@@ -29,6 +29,9 @@ pub(in crate::notify) fn body(notice: &Notice, template: Option<&Template>) -> V
     if !fields.is_empty() {
         blocks.push(json!({ "type": "section", "fields": fields }));
     }
+    if !notice.waits_for.is_empty() {
+        blocks.push(section(&format!("*Waits for*\n{}", escaped(&notice.waits_for.join("; ")))));
+    }
     let evidence = notice.evidence();
     if !evidence.is_empty() {
         blocks.push(section(&format!("*Evidence*\n{}", escaped(&evidence))));

@@ -23,13 +23,12 @@ pub(in crate::notify) fn body(notice: &Notice, template: Option<&Template>) -> V
         blocks.push(rich(&[run(json!({ "text": shortened(&text, LONGEST) }))]));
     }
     for (name, value) in facts(notice) {
-        let name = json!({ "text": format!("{name}: "), "weight": "bolder" });
-        blocks.push(rich(&[run(name), run(json!({ "text": value }))]));
+        blocks.push(named(name, &value));
     }
-    let evidence = notice.evidence();
-    if !evidence.is_empty() {
-        let name = json!({ "text": "Evidence: ", "weight": "bolder" });
-        blocks.push(rich(&[run(name), run(json!({ "text": evidence }))]));
+    for (name, value) in [("Waits for", notice.waits_for.join("; ")), ("Evidence", notice.evidence())] {
+        if !value.is_empty() {
+            blocks.push(named(name, &value));
+        }
     }
     let context = format!("{} · {}", time(notice.at_ms), notice.id());
     blocks.push(rich(&[run(json!({ "text": context, "size": "small", "isSubtle": true }))]));
@@ -46,6 +45,11 @@ pub(in crate::notify) fn body(notice: &Notice, template: Option<&Template>) -> V
             },
         }],
     })
+}
+
+fn named(name: &str, value: &str) -> Value {
+    let name = json!({ "text": format!("{name}: "), "weight": "bolder" });
+    rich(&[run(name), run(json!({ "text": value }))])
 }
 
 fn rich(inlines: &[Value]) -> Value {

@@ -24,6 +24,7 @@ fn mk_notice(kind: Kind, reason: Reason, message: &str) -> Notice {
         weight: 0.0,
         reason: Some(reason),
         message: message.to_owned(),
+        waits_for: Vec::new(),
         verdict: None,
         revert: None,
     }
@@ -55,7 +56,11 @@ fn mk_reverted() -> Notice {
 
 fn mk_paused() -> Notice {
     let message = "the plan waits here for a person: resume or promote";
-    Notice { weight: 12.5, ..mk_notice(Kind::Paused, Reason::PauseStep, message) }
+    Notice {
+        weight: 12.5,
+        waits_for: vec!["212 of 468 requests needed to trust the success rate".to_owned()],
+        ..mk_notice(Kind::Paused, Reason::PauseStep, message)
+    }
 }
 
 fn mk_completed() -> Notice {

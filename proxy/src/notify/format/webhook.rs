@@ -33,6 +33,9 @@ pub(in crate::notify) fn body(notice: &Notice, template: Option<&Template>) -> V
     if let Some(reason) = notice.reason {
         body["reason"] = json!(reason);
     }
+    if !notice.waits_for.is_empty() {
+        body["waitsFor"] = json!(notice.waits_for);
+    }
     if let Some(verdict) = &notice.verdict {
         body["verdict"] = json!(verdict);
         body["evidence"] = json!(notice.evidence());
