@@ -2,16 +2,20 @@
 //!
 //! `config` says what a file means; `snapshot` is that meaning in the form a worker routes by; `data` carries the
 //! requests; `counters` is what workers write and the pilot reads; `pilot` feeds counts and time into the engine and
-//! carries out its actions; `admin` shows and commands it; `metrics` exports it.
+//! carries out its actions; `admin` shows and commands it; `metrics` exports it. `access`, `nginx` and `exemplars` keep what
+//! is shown of single requests where somebody asked for that.
 
+pub mod access;
 pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod data;
 pub mod endpoint;
+pub mod exemplars;
 pub mod health;
 pub mod metrics;
+pub mod nginx;
 pub mod pilot;
 pub mod reload;
 pub mod resolve;

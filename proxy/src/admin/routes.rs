@@ -8,7 +8,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sluice_api::{AbortRequest, CommandRequest, PromoteRequest, ReleaseRequest, RolloutStatus, WeightRequest};
 use sluice_engine::rollout::Command;
 
@@ -16,6 +16,7 @@ use super::audit::Generation;
 use super::body::{Optional, Required};
 use super::error::{ApiError, json};
 use super::events::events;
+use super::exposition;
 use super::ready::Readiness;
 use crate::metrics::Exporter;
 use crate::pilot::{CommandError, PilotHandle};
@@ -35,7 +36,6 @@ pub(super) struct Name(pub(super) String);
 type Answer = Result<Response, ApiError>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 pub(super) fn routes(sources: Sources) -> Router {
     Router::new()
@@ -90,8 +90,8 @@ async fn readyz(State(sources): State<Sources>) -> Response {
     }
 }
 
-async fn exposition(State(sources): State<Sources>) -> Response {
-    text(StatusCode::OK, EXPOSITION, sources.exporter.render())
+async fn exposition(State(sources): State<Sources>, headers: HeaderMap) -> Response {
+    exposition::answer(&sources.exporter, &headers)
 }
 
 async fn list(State(sources): State<Sources>) -> Response {

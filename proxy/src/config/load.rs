@@ -9,14 +9,28 @@ use ipnet::IpNet;
 
 use super::findings::{ConfigErrors, Finding, Position};
 use super::scope::Scope;
-use super::{Admin, Config, Listener, RolloutConfig, RouteConfig, UpstreamSettings, address, workers, yaml};
+use super::{
+    AccessLog, Admin, Compat, Config, Listener, RolloutConfig, RouteConfig, Tracing, UpstreamSettings, address,
+    workers, yaml,
+};
 
 /// Hundreds of rollouts fit; a log file given by mistake does not.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The sections of the file.
-const SECTIONS: &[&str] =
-    &["listeners", "admin", "stateDir", "workers", "rollouts", "routes", "upstream", "trustedProxies"];
+const SECTIONS: &[&str] = &[
+    "listeners",
+    "admin",
+    "stateDir",
+    "workers",
+    "rollouts",
+    "routes",
+    "upstream",
+    "trustedProxies",
+    "compat",
+    "accessLog",
+    "tracing",
+];
 
 /// What `sluice-proxy check` does: everything but starting.
 ///
@@ -61,6 +75,9 @@ impl Config {
         let routes = RouteConfig::list_from_raw(&root.key("routes"), &root.key("rollouts"));
         let upstream = UpstreamSettings::from_raw(&root.key("upstream"));
         let trusted_proxies = trusted_proxies(&root.key("trustedProxies"));
+        let compat = Compat::from_raw(&root.key("compat"));
+        let access_log = AccessLog::from_raw(&root.key("accessLog"), directory);
+        let tracing = Tracing::from_raw(&root.key("tracing"));
         let config = Self {
             listeners: listeners?,
             admin: admin?,
@@ -70,6 +87,9 @@ impl Config {
             routes: routes?,
             upstream: upstream?,
             trusted_proxies: trusted_proxies?,
+            compat: compat?,
+            access_log: access_log?,
+            tracing: tracing?,
         };
         config.check_as_a_whole(root);
         Some(config)

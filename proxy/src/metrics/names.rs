@@ -30,6 +30,8 @@ pub const REVERT: &str = "sluice_revert_seconds";
 pub const REJECTED: &str = "sluice_rejected_requests_total";
 /// Connections to upstreams.
 pub const UPSTREAM_CONNECTIONS: &str = "sluice_upstream_connections";
+/// Lines that the access log dropped.
+pub const ACCESS_LOG_DROPPED: &str = "sluice_access_log_dropped_total";
 /// Reloads.
 pub const RELOADS: &str = "sluice_config_reloads_total";
 /// Age of the configuration.
@@ -84,6 +86,12 @@ pub const TABLE: &[(&str, &str, &str, &str)] = &[
     (REVERT, "histogram", "rollout", "Time from the first failure of the deciding window to weight 0."),
     (REJECTED, "counter", "reason", "Requests refused before an arm was chosen."),
     (UPSTREAM_CONNECTIONS, "gauge", "arm, state", "Connections to upstreams."),
+    (
+        ACCESS_LOG_DROPPED,
+        "counter",
+        "reason",
+        "Lines that the access log, if there is one, dropped: queue_full, or not_written.",
+    ),
     (RELOADS, "counter", "result", "Configurations that were accepted or refused, the first included."),
     (PLAN_AGE, "gauge", "", "Time since the present configuration was accepted."),
     (BUILD_INFO, "gauge", "version", "1, with the version of the program."),
