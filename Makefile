@@ -22,6 +22,7 @@ release: setup ## Optimised programs in target/release.
 	$(CARGO) build --locked --release -p sluice-proxy -p sluice-cli -p sluice-examples
 
 test: setup ## Every test, on real sockets.
+	@sh scripts/setup-tests.sh
 	$(CARGO) build --locked -p sluice-proxy -p sluice-cli -p sluice-examples
 	$(CARGO) test --locked --workspace --no-fail-fast
 	$(CARGO) test --locked --release -p sluice-engine --test monte_carlo

@@ -12,6 +12,7 @@ pub mod config;
 pub mod load;
 pub mod metrics;
 pub mod ports;
+pub mod prometheus;
 pub mod sluice;
 pub mod wait;
 pub mod wire;

@@ -12,8 +12,10 @@ mod integration {
     mod crash;
     mod directed;
     mod endpoints;
+    mod exposition;
     mod forwarding;
     mod harness;
+    mod logs;
     mod metrics;
     mod no_revert;
     mod reload;
@@ -21,6 +23,7 @@ mod integration {
     mod split;
     mod sticky;
     mod storage;
+    mod tracing;
 
     /// The stable and the canary version.
     async fn pair() -> (Backend, Backend) {
