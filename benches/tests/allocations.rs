@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use allocation_counter::measure;
 use sluice_proxy::data::choose::{Asked, Chance, choose};
 use sluice_proxy::data::record::{Outcome, Trial};
-use sluice_proxy::snapshot::Target;
+use sluice_proxy::nginx::{Registry, Seen, method_index};
+use sluice_proxy::snapshot::{Place, Target};
 
 #[test]
 fn route_arm_and_record_do_not_allocate() {
@@ -32,4 +33,24 @@ fn route_arm_and_record_do_not_allocate() {
         shard.arms.iter().all(|arm| arm.latency_sum_us.load(std::sync::atomic::Ordering::Relaxed) > 0),
         "both arms were used"
     );
+}
+
+#[test]
+fn counting_as_ingress_nginx_does_allocates_only_for_the_first_of_a_series() {
+    let place = Place { namespace: "default".into(), ingress: "shop".into(), host: "_".into(), path: "/".into() };
+    let shard = Registry::default().shard(&place, 0);
+    let count = |arm, status, elapsed_us| {
+        let method = method_index(black_box(&http::Method::GET));
+        let head_us = Some(elapsed_us / 2);
+        shard.count(&Seen { arm, method, status, elapsed_us, head_us, was_forwarded: true });
+    };
+    let all = || {
+        for elapsed_us in 0..10_000 {
+            for arm in sluice_engine::evidence::ARMS {
+                count(arm, if elapsed_us % 100 == 0 { 503 } else { 200 }, elapsed_us);
+            }
+        }
+    };
+    all();
+    assert_eq!(measure(all).count_total, 0);
 }

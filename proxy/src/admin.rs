@@ -10,6 +10,7 @@ mod connections;
 mod entry;
 mod error;
 mod events;
+mod exposition;
 mod origin;
 mod pace;
 mod ready;

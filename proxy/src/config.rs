@@ -10,6 +10,7 @@ mod host;
 mod listener;
 mod load;
 mod notifications;
+mod observe;
 mod range;
 mod raw;
 mod read;
@@ -64,6 +65,12 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Who is told what happens; names are unique.
     pub notifications: Vec<Destination>,
+    /// Names that others are used to.
+    pub compat: Compat,
+    /// One line for each request, if any.
+    pub access_log: Option<AccessLog>,
+    /// W3C trace context.
+    pub tracing: Tracing,
 }
 
 /// A data port.
@@ -296,6 +303,76 @@ pub struct HealthCheck {
     pub healthy_after: usize,
     /// Failures in a row that make it unhealthy; default 3.
     pub unhealthy_after: usize,
+}
+
+/// `compat:`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compat {
+    /// Series named and labelled as ingress-nginx has them; default false.
+    pub nginx_metrics: bool,
+    /// Their label `namespace`; default `default`.
+    pub namespace: Arc<str>,
+}
+
+/// `accessLog:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// How a line looks; default `json`.
+    pub format: LogFormat,
+    /// Where it goes; default `stdout`.
+    pub path: LogPath,
+    /// Share of the requests that are logged; default all.
+    pub sample: Sample,
+    /// Failed requests and answers of 5xx are logged whatever the sample says; default true.
+    pub failures: bool,
+    /// Lines that a worker may be ahead of the writer; what comes on top is dropped and counted.
+    pub buffer: usize,
+}
+
+/// `accessLog.format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LogFormat {
+    /// One object a line, with all fields.
+    #[default]
+    Json,
+    /// Apache's and nginx's combined format.
+    Combined,
+}
+
+/// `accessLog.path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogPath {
+    /// Standard output.
+    Stdout,
+    /// A file, relative to the configuration file. It is opened again when it was renamed, and upon SIGHUP.
+    File(PathBuf),
+}
+
+/// A share of all requests, as a bound for 64 random bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample(u64);
+
+/// `tracing:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracing {
+    /// What becomes of `traceparent` and `tracestate`; default `present`.
+    pub propagate: Propagate,
+    /// Of the traces begun here, the share that says that it is sampled; default 1 %.
+    pub sample: Sample,
+}
+
+/// `tracing.propagate`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Propagate {
+    /// Both fields pass as they came.
+    #[default]
+    Present,
+    /// A valid `traceparent` is kept; a request without one begins a trace.
+    Always,
+    /// Neither field is passed on.
+    Off,
 }
 
 // === impl UpstreamSettings ===

@@ -18,6 +18,7 @@ use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::background::background_service;
 use sluice_engine::evidence::{ARMS, Arm};
 
+use crate::access::AccessLog;
 use crate::admin::{Admin, Readiness, Sources};
 use crate::clock::{Clock, unix_ms};
 use crate::config::Config;
@@ -58,14 +59,22 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     };
     let (pilot, handle) = Pilot::new(parts).context("start the state thread")?;
 
+    let (access, _access_thread) = match &config.access_log {
+        None => (None, None),
+        Some(settings) => {
+            let opened = AccessLog::start(settings, config.workers, clock).context("open the access log")?;
+            (Some(opened.0), Some(opened.1))
+        }
+    };
     let readiness = Readiness::default();
     readiness.state_loaded();
     let rejections = Arc::new(Rejections::default());
     let exporter = Arc::new(mk_exporter(&handle, &rejections));
+    access.iter().for_each(|access| exporter.count_dropped_lines(access.clone()));
     let sources = Sources {
         pilot: handle.clone(),
         readiness: readiness.clone(),
-        exporter,
+        exporter: Arc::clone(&exporter),
         releases: ReleaseReader::new(&config.state_dir),
     };
     let admin = Admin::bind(&config.admin, sources)
@@ -75,13 +84,16 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
         clock,
         limits: Limits::default(),
         rejections: Arc::clone(&rejections),
+        series: exporter.series(),
+        exemplars: exporter.exemplars(),
+        access: access.clone(),
     };
 
     announce(&config, &listeners, &admin);
     let data_plane = Arc::new(DataPlane::new(listeners, workers, readiness.clone()));
     let threads = Threads::default();
-    let signals = Signals::new(reloader.handle(), readiness, Arc::clone(&data_plane));
     let asker = Asker::new(handle.clone());
+    let signals = Signals::new(reloader.handle(), access, readiness, Arc::clone(&data_plane));
     let control = Control::new(config, reloader, handle, registry);
 
     let mut server = Server::new_with_opt_and_conf(None, server_settings());

@@ -3,6 +3,7 @@
 //! What can be decided when a configuration or a weight changes is decided here, so that a request only indexes.
 //! Changing a weight replaces one [`RolloutView`]; all else is shared with the snapshot before.
 
+mod places;
 mod routes;
 
 use std::net::IpAddr;
@@ -12,10 +13,11 @@ use ipnet::IpNet;
 use sluice_engine::split;
 use sluice_engine::units::{TICK_MS, Weight};
 
+pub use self::places::Place;
 pub use self::routes::RouteTable;
 pub(crate) use self::routes::without_port;
 
-use crate::config::{Routing, UpstreamSettings};
+use crate::config::{Routing, Tracing, UpstreamSettings};
 use crate::counters::GenerationCounters;
 use crate::endpoint::Endpoint;
 
@@ -34,6 +36,8 @@ pub struct Snapshot {
     pub upstream: Arc<UpstreamSettings>,
     /// Peers whose client address headers are believed and appended to.
     pub trusted_proxies: Arc<Vec<IpNet>>,
+    /// What becomes of trace context.
+    pub tracing: Tracing,
 }
 
 /// One rollout as a worker sees it.

@@ -53,6 +53,14 @@ impl Prometheus {
     /// # Panics
     /// If it does not become ready.
     pub async fn start(target: SocketAddr) -> Option<Self> {
+        Self::with_features(target, &[]).await
+    }
+
+    /// The same with features that are off otherwise.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub async fn with_features(target: SocketAddr, features: &[&str]) -> Option<Self> {
         let program = program("prometheus")?;
         let directory = tempfile::Builder::new().prefix("sluice-prometheus-").tempdir().expect("a directory");
         let config = write_config(directory.path(), target);
@@ -63,6 +71,7 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .args(["--log.level=warn", "--storage.tsdb.retention.time=1h"])
+            .args(features.iter().map(|feature| format!("--enable-feature={feature}")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -94,6 +103,31 @@ impl Prometheus {
         .await;
     }
 
+    /// The first value that a query finds now.
+    pub async fn value(&self, query: &str) -> Option<f64> {
+        let answer = self.ask(&format!("/api/v1/query?query={}", encoded(query))).await?;
+        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+
+    /// The answer of its API to a path.
+    pub async fn ask(&self, path: &str) -> Option<Value> {
+        let request = Request::get(path).host(&self.address.to_string());
+        let response = request.try_send(self.address).await.ok()?;
+        serde_json::from_slice(&response.body).ok()
+    }
+
+    /// Waits until a query finds a value that fits.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn until(&self, query: &str, fits: impl Fn(f64) -> bool) -> f64 {
+        eventually(query, async || match self.value(query).await {
+            Some(value) if fits(value) => Ok(value),
+            other => Err(format!("{other:?}")),
+        })
+        .await
+    }
+
     fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
@@ -107,7 +141,7 @@ impl Prometheus {
     /// If it does not answer.
     pub async fn query(&self, expression: &str) -> Result<Vec<Vec<f64>>, String> {
         let (from, to) = (self.started, unix_seconds());
-        let path = format!("/api/v1/query_range?query={}&start={from}&end={to}&step=0.5", escape(expression));
+        let path = format!("/api/v1/query_range?query={}&start={from}&end={to}&step=0.5", encoded(expression));
         let response = Request::get(&path).host(&self.address.to_string()).send(self.address).await;
         let answer: Value = serde_json::from_str(&response.text()).expect("Prometheus answers JSON");
         if answer["status"] != "success" {
@@ -143,7 +177,8 @@ fn values(series: &Value) -> Vec<f64> {
     points.iter().filter_map(|point| point[1].as_str()?.parse().ok()).collect()
 }
 
-fn escape(text: &str) -> String {
+/// A query as a part of a target.
+pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()

@@ -15,9 +15,11 @@ mod integration {
     mod directed;
     mod dora;
     mod endpoints;
+    mod exposition;
     mod forwarding;
     mod gates;
     mod harness;
+    mod logs;
     mod metrics;
     mod no_revert;
     mod notifications;
@@ -26,6 +28,7 @@ mod integration {
     mod split;
     mod sticky;
     mod storage;
+    mod tracing;
 
     /// The stable and the canary version.
     async fn pair() -> (Backend, Backend) {

@@ -8,7 +8,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sluice_api::{
     AbortRequest, CommandRequest, NotificationTest, PromoteRequest, ReleaseRequest, RolloutStatus, WeightRequest,
 };
@@ -18,6 +18,7 @@ use super::audit::Generation;
 use super::body::{Optional, Required};
 use super::error::{ApiError, json};
 use super::events::events;
+use super::exposition;
 use super::ready::Readiness;
 use super::report::dora;
 use crate::metrics::Exporter;
@@ -45,7 +46,6 @@ pub(super) struct Name(pub(super) String);
 type Answer = Result<Response, ApiError>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 pub(super) fn routes(sources: Sources) -> Router {
     Router::new()
@@ -102,8 +102,8 @@ async fn readyz(State(sources): State<Sources>) -> Response {
     }
 }
 
-async fn exposition(State(sources): State<Sources>) -> Response {
-    text(StatusCode::OK, EXPOSITION, sources.exporter.render())
+async fn exposition(State(sources): State<Sources>, headers: HeaderMap) -> Response {
+    exposition::answer(&sources.exporter, &headers)
 }
 
 async fn list(State(sources): State<Sources>) -> Response {

@@ -10,15 +10,28 @@ use ipnet::IpNet;
 use super::findings::{ConfigErrors, Finding, Position};
 use super::scope::Scope;
 use super::{
-    Admin, Config, Listener, RolloutConfig, RouteConfig, UpstreamSettings, address, notifications, workers, yaml,
+    AccessLog, Admin, Compat, Config, Listener, RolloutConfig, RouteConfig, Tracing, UpstreamSettings, address,
+    notifications, workers, yaml,
 };
 
 /// Hundreds of rollouts fit; a log file given by mistake does not.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The sections of the file.
-const SECTIONS: &[&str] =
-    &["listeners", "admin", "stateDir", "workers", "rollouts", "routes", "upstream", "trustedProxies", "notifications"];
+const SECTIONS: &[&str] = &[
+    "listeners",
+    "admin",
+    "stateDir",
+    "workers",
+    "rollouts",
+    "routes",
+    "upstream",
+    "trustedProxies",
+    "notifications",
+    "compat",
+    "accessLog",
+    "tracing",
+];
 
 /// What `sluice-proxy check` does: everything but starting.
 ///
@@ -64,6 +77,9 @@ impl Config {
         let upstream = UpstreamSettings::from_raw(&root.key("upstream"));
         let trusted_proxies = trusted_proxies(&root.key("trustedProxies"));
         let notifications = notifications::from_raw(&root.key("notifications"), &root.key("rollouts"), directory);
+        let compat = Compat::from_raw(&root.key("compat"));
+        let access_log = AccessLog::from_raw(&root.key("accessLog"), directory);
+        let tracing = Tracing::from_raw(&root.key("tracing"));
         let config = Self {
             listeners: listeners?,
             admin: admin?,
@@ -74,6 +90,9 @@ impl Config {
             upstream: upstream?,
             trusted_proxies: trusted_proxies?,
             notifications: notifications?,
+            compat: compat?,
+            access_log: access_log?,
+            tracing: tracing?,
         };
         config.check_as_a_whole(root);
         Some(config)

@@ -10,6 +10,7 @@ use sluice_engine::plan::RawGate;
 use sluice_engine::plan::raw::{RawAnalysis, RawStrategy};
 use sluice_engine::units::Millis;
 
+use super::{LogFormat, Propagate};
 use crate::notify::Severity;
 
 /// An entry of `listeners`.
@@ -35,6 +36,33 @@ pub(super) struct RawAdmin {
 pub(super) struct RawAuth {
     pub(super) token_file: Option<String>,
     pub(super) reads: bool,
+}
+
+/// `compat`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawCompat {
+    pub(super) nginx_metrics: bool,
+    pub(super) namespace: Option<String>,
+}
+
+/// `accessLog`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawAccessLog {
+    pub(super) format: LogFormat,
+    pub(super) path: Option<String>,
+    pub(super) sample: Option<f64>,
+    pub(super) failures: bool,
+    pub(super) buffer: Option<u64>,
+}
+
+/// `tracing`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawTracing {
+    pub(super) propagate: Propagate,
+    pub(super) sample: Option<f64>,
 }
 
 /// An entry of `rollouts`.
@@ -247,6 +275,14 @@ pub(super) struct RawWebhook {
     pub(super) authorization_file: Option<String>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) ca_file: Option<String>,
+}
+
+// === impl RawAccessLog ===
+
+impl Default for RawAccessLog {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), path: None, sample: None, failures: true, buffer: None }
+    }
 }
 
 // === impl RawTest ===

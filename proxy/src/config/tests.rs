@@ -53,6 +53,26 @@ fn five_lines_make_a_working_configuration_with_all_defaults() {
 }
 
 #[test]
+fn what_shows_requests_to_others_is_off_until_it_is_asked_for() {
+    let config = accepted(MINIMAL);
+    assert_eq!(config.compat, Compat { nginx_metrics: false, namespace: "default".into() });
+    assert_eq!(config.access_log, None);
+    assert_eq!(config.tracing.propagate, Propagate::Present);
+    let config = accepted(&file_with(
+        "compat: { nginxMetrics: true, namespace: shop }\naccessLog:\ntracing: { propagate: always, sample: 1 }",
+    ));
+    assert!(config.compat.nginx_metrics && config.tracing.sample.takes(u64::MAX));
+    let defaults = config.access_log.unwrap();
+    assert_eq!((defaults.format, &defaults.path, defaults.failures), (LogFormat::Json, &LogPath::Stdout, true));
+    assert!(defaults.sample.takes(u64::MAX) && defaults.buffer == 4_096);
+    let config =
+        accepted(&file_with("accessLog: { format: combined, path: a.log, sample: 0.5, failures: false, buffer: 16 }"));
+    let log = config.access_log.unwrap();
+    assert_eq!(log.path, LogPath::File("/etc/sluice/a.log".into()));
+    assert!(log.sample.takes(u64::MAX / 4) && !log.sample.takes(u64::MAX / 4 * 3) && !log.failures);
+}
+
+#[test]
 fn every_key_of_the_long_example_means_something() {
     let config = accepted(EXAMPLE);
     assert_eq!(config.listeners[1].max_connections, 500);

@@ -89,6 +89,7 @@ impl Passage {
         if let Some(upstream) = self.upstream.take() {
             upstream.release(&self.client.slot.gate, now_us);
         }
+        self.client.report.answered(&self.client, now_us);
         self.client.slot.enter(Phase::Idle);
     }
 
@@ -99,6 +100,7 @@ impl Passage {
         if let Some(mut flight) = self.flight.take() {
             flight.failed(kind, self.client.now_us());
         }
+        self.client.report.broken(&self.client, kind);
         self.upstream = None;
         self.broken = Some(BrokenOff(kind));
         self.client.slot.gate.wake();
@@ -112,6 +114,7 @@ impl Passage {
         match self.client.slot.gate.pass(|_| body.poll_frame(&mut Context::from_waker(Waker::noop()))) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.client.slot.progressed();
+                self.client.report.sent(frame.data_ref().map_or(0, Bytes::len));
                 if self.body.is_end_stream() {
                     self.complete();
                 }

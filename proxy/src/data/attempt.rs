@@ -62,6 +62,7 @@ impl Journey<'_> {
             let Some(endpoint) = arm.pick(now_us, when_ejected, avoid) else {
                 return Err(Error::Upstream(FailureKind::NoEndpoint));
             };
+            self.client.report.tried(endpoint);
             let resting = if wants_new { None } else { endpoint.take_idle() };
             let upstream = match resting {
                 Some(upstream) => Ok(upstream),
@@ -191,6 +192,7 @@ impl Arrival {
         if let Some(flight) = &mut flight {
             flight.answering(answer.status().as_u16());
         }
+        client.report.answering(client, answer.status().as_u16());
         let is_event_stream = marks.has(Marks::EVENT_STREAM);
         answer.map(|body| Body::Passed(Passage::new(client, body, upstream, flight, is_event_stream)))
     }

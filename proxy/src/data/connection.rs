@@ -3,7 +3,7 @@
 //! The task that runs it does everything: it reads requests, drives the upstream connection of each, and answers. Its
 //! time limits are in its slot; its limits in size are hyper's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -19,6 +19,8 @@ use tokio::net::TcpStream;
 use super::deadlines::{Phase, Slot};
 use super::handle::handle;
 use super::reject::Rejection;
+use super::report::Report;
+use super::trace::Trace;
 use super::worker::Worker;
 
 /// Bytes of an answer that may wait for a slow client before the upstream is left waiting as well.
@@ -36,6 +38,10 @@ pub(super) struct Client {
     pub(super) peer_lines: Vec<u8>,
     /// All lines of the present request. A connection has one request at a time.
     pub(super) lines: RefCell<Vec<u8>>,
+    /// The trace of the present request, if it has one.
+    pub(super) trace: Cell<Option<Trace>>,
+    /// What will be told about the present request.
+    pub(super) report: Report,
 }
 
 /// A socket that tells its slot whenever bytes move.
@@ -54,12 +60,27 @@ impl Client {
         let peer_text = peer.to_string();
         let peer_lines =
             format!("x-forwarded-for: {peer_text}\r\nx-real-ip: {peer_text}\r\nx-forwarded-proto: http\r\n");
-        Self { worker, slot, peer, peer_text, peer_lines: peer_lines.into_bytes(), lines: RefCell::default() }
+        Self {
+            worker,
+            slot,
+            peer,
+            peer_text,
+            peer_lines: peer_lines.into_bytes(),
+            lines: RefCell::default(),
+            trace: Cell::default(),
+            report: Report::default(),
+        }
     }
 
     #[inline]
     pub(super) fn now_us(&self) -> u64 {
         self.worker.clock.now_us()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.report.client_gone(self);
     }
 }
 

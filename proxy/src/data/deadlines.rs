@@ -52,6 +52,8 @@ pub(super) struct Slot {
     swept_us: Cell<u64>,
     deadline_us: Cell<u64>,
     expired: Cell<Option<Expiry>>,
+    /// Bytes of the present request's body, where somebody wants to know.
+    uploaded_bytes: Cell<u64>,
 }
 
 /// The slots of one worker, and when to look at them next.
@@ -79,6 +81,7 @@ impl Slot {
             swept_us: Cell::new(now_us),
             deadline_us: Cell::new(NEVER),
             expired: Cell::new(None),
+            uploaded_bytes: Cell::new(0),
         }
     }
 
@@ -119,6 +122,21 @@ impl Slot {
     /// The request's body is through: from now on the upstream is waited for, under the deadline that was set.
     pub(super) fn uploaded(&self) {
         self.phase.set(Phase::Waiting);
+    }
+
+    /// A new request's body may come.
+    pub(super) fn begin_upload(&self) {
+        self.uploaded_bytes.set(0);
+    }
+
+    /// Bytes of a request's body have come.
+    pub(super) fn add_uploaded(&self, bytes: usize) {
+        self.uploaded_bytes.set(self.uploaded_bytes.get() + bytes as u64);
+    }
+
+    /// Bytes of the body since [`Slot::begin_upload`].
+    pub(super) fn uploaded_bytes(&self) -> u64 {
+        self.uploaded_bytes.get()
     }
 
     /// The limit that was passed, once.

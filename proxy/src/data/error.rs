@@ -42,6 +42,16 @@ impl Error {
         }
     }
 
+    /// What the access log calls it.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Refused(reason) => reason.label(),
+            Self::UploadStalled => "upload_stalled",
+            Self::UploadBroken => "upload_broken",
+            Self::Upstream(kind) => kind.label(),
+        }
+    }
+
     fn status(self) -> StatusCode {
         match self {
             Self::Refused(reason) => match reason {

@@ -9,6 +9,7 @@ use sluice_engine::evidence::Arm;
 use super::connection::Client;
 use super::local::LocalRollout;
 use super::record::{Outcome, Reason, Trial, user_saw_failure};
+use super::trace::Trace;
 use crate::counters::FailureKind;
 
 /// A first attempt that is under way.
@@ -80,7 +81,25 @@ impl Flight {
     #[inline]
     fn end(&mut self, outcome: Outcome, now_us: u64) {
         if let Some(trial) = self.trial.take() {
+            if let Some(trace) = self.client.trace.get() {
+                self.keep_example(trace, &trial, outcome, now_us);
+            }
             trial.end(&self.rollout.shard, &self.rollout.view, now_us, outcome);
+        }
+    }
+
+    /// Of attempts that failed or were slow, the traces that somebody records are kept as examples.
+    #[cold]
+    fn keep_example(&self, trace: Trace, trial: &Trial, outcome: Outcome, now_us: u64) {
+        let (kind, status) = match outcome {
+            Outcome::Answered { status } => ((status >= 500).then_some(FailureKind::Status), Some(status)),
+            Outcome::Failed { kind, status } => (Some(kind), status),
+            Outcome::ClientGone { .. } => return,
+        };
+        let elapsed_us = trial.elapsed_us(now_us);
+        if trace.is_sampled && (kind.is_some() || elapsed_us > self.rollout.view.limit_us) {
+            let exemplars = &self.client.worker.exemplars;
+            exemplars.keep(&self.rollout.view.name, trial.arm(), trace.id, elapsed_us, (kind, status.is_some()));
         }
     }
 }

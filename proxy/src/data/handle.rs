@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::{HOST, HeaderValue, SET_COOKIE};
 use http::{Request, Response};
@@ -22,8 +23,10 @@ use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
 use super::reject::Rejection;
 use super::shield::{self, Kept};
+use super::trace;
 use super::upload::Upload;
 use crate::config::Sticky;
+use crate::nginx::PlaceShard;
 use crate::snapshot::{Target, is_trusted};
 
 /// A request that is ready to be sent: nothing is left to decide but what becomes of it.
@@ -33,6 +36,16 @@ struct Departure {
     start_us: u64,
     local: Rc<Local>,
     target: Bound,
+}
+
+/// What was decided about a request.
+pub(super) struct Decided {
+    pub(super) local: Rc<Local>,
+    pub(super) bound: Bound,
+    /// Where ingress-nginx would have counted it, if that is asked for.
+    pub(super) series: Option<Arc<PlaceShard>>,
+    /// The peer is a trusted proxy.
+    pub(super) is_trusted: bool,
 }
 
 /// Where a request is bound for.
@@ -65,28 +78,34 @@ fn refuse(client: &Client, error: Error) -> Response<Body> {
         client.worker.rejections.count(reason);
     }
     client.slot.enter(Phase::Idle);
-    error.into_answer()
+    let answer = error.into_answer();
+    let bytes = http_body::Body::size_hint(answer.body()).lower();
+    client.report.refused(client, error, answer.status().as_u16(), bytes);
+    answer
 }
 
 #[inline]
 fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) -> Result<Departure, Error> {
-    let (local, target) = decide(client, &mut request, start_us)?;
+    let decided = decide(client, &mut request, start_us);
+    client.report.open(client, &request, start_us, &decided);
+    let Decided { local, bound: target, .. } = decided?;
     Ok(Departure { request: Some(into_upstream(request, client)), start_us, local, target })
 }
 
 /// All decisions about a request, and its head as the upstream gets it. From here to the sending nothing of ours locks,
 /// allocates or formats.
 #[inline]
-pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<(Rc<Local>, Bound), Error> {
+pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Error> {
     let marks = head::check(request, &client.worker.limits)?;
     let local = client.worker.local();
     let no_host = Error::Refused(Rejection::Host);
     let host_value = request.headers().get(HOST).cloned().ok_or(no_host)?;
     let host = head::host(&host_value).ok_or(no_host)?;
-    let target = local.snapshot.routes.find(host, request.uri().path()).ok_or(Error::Refused(Rejection::NoRoute))?;
-    let trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
-    prepare_request(request.headers_mut(), marks, &host_value, client, trusted)?;
     let no_route = Error::Refused(Rejection::NoRoute);
+    let (target, place) = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
+    let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
+    prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;
+    trace::prepare(request.headers_mut(), marks, client, local.snapshot.tracing);
     let bound = match target {
         Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
         Target::Rollout(index) => {
@@ -95,7 +114,8 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
             Bound::Rollout(Rc::clone(rollout), choice)
         }
     };
-    Ok((local, bound))
+    let series = local.series.get(place as usize).cloned();
+    Ok(Decided { local, bound, series, is_trusted })
 }
 
 async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Response<Body>, Error> {

@@ -29,6 +29,8 @@ impl Marks {
     pub(super) const REQUEST_ID: Self = Self(1 << 7);
     /// `Content-Type: text/event-stream`.
     pub(super) const EVENT_STREAM: Self = Self(1 << 8);
+    /// `traceparent`, `tracestate`.
+    pub(super) const TRACE: Self = Self(1 << 9);
 
     #[inline]
     pub(super) fn has(self, marks: Self) -> bool {
@@ -65,6 +67,7 @@ impl Marks {
             }
             "forwarded" | "x-real-ip" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => Self::FORWARDED,
             "x-request-id" => Self::REQUEST_ID,
+            "traceparent" | "tracestate" => Self::TRACE,
             _ => return,
         };
         self.add(mark);

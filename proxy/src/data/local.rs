@@ -13,6 +13,7 @@ use super::budget::RetryBudget;
 use super::choose::Chance;
 use super::pool::{LocalArm, LocalEndpoint};
 use crate::counters::Shard;
+use crate::nginx::{PlaceShard, Registry};
 use crate::snapshot::{ArmView, RolloutView, Snapshot};
 use sluice_engine::evidence::Arm;
 
@@ -22,6 +23,8 @@ pub(super) struct Local {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) rollouts: Vec<Rc<LocalRollout>>,
     pub(super) plain: Vec<Rc<LocalArm>>,
+    /// This worker's shards of ingress-nginx's series, by place; empty unless they are asked for.
+    pub(super) series: Rc<[Arc<PlaceShard>]>,
     endpoints: HashMap<u64, Rc<LocalEndpoint>>,
 }
 
@@ -46,12 +49,16 @@ pub(super) struct LocalState {
 
 impl Local {
     /// Prepares `snapshot` for worker `index`.
-    pub(super) fn build(snapshot: Arc<Snapshot>, index: usize, before: Option<&Self>) -> Self {
+    pub(super) fn build(snapshot: Arc<Snapshot>, index: usize, registry: &Registry, before: Option<&Self>) -> Self {
         let mut builder = Builder { keep: snapshot.upstream.keepalive, index, before, endpoints: HashMap::new() };
         let rollouts = snapshot.rollouts.iter().map(|view| Rc::new(builder.rollout(view))).collect();
         let plain = snapshot.plain.iter().map(|view| builder.arm(view)).collect();
         let endpoints = builder.endpoints;
-        Self { snapshot, rollouts, plain, endpoints }
+        let series = match before.filter(|before| Arc::ptr_eq(&before.snapshot.routes, &snapshot.routes)) {
+            Some(before) => Rc::clone(&before.series),
+            None => snapshot.routes.places().iter().map(|place| registry.shard(place, index)).collect(),
+        };
+        Self { snapshot, rollouts, plain, series, endpoints }
     }
 
     /// Every endpoint once.

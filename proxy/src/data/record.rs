@@ -78,6 +78,11 @@ impl Trial {
         self.arm
     }
 
+    /// How long it has been under way at `now_us`.
+    pub fn elapsed_us(&self, now_us: u64) -> u64 {
+        now_us.saturating_sub(self.start_us)
+    }
+
     /// Whether the weight assigned it, so that it counts for the verdict.
     pub fn is_weighted(&self) -> bool {
         self.reason != Reason::Directed

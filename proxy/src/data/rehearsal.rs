@@ -8,7 +8,7 @@ use http::Request;
 use sluice_engine::evidence::Arm;
 
 use super::connection::Client;
-use super::handle::{Bound, decide};
+use super::handle::{Bound, Decided, decide};
 use super::worker::Worker;
 use super::workers::WorkersConfig;
 
@@ -40,8 +40,8 @@ impl Rehearsal {
     pub fn decide<B>(&self, request: &mut Request<B>) -> Decision {
         let start_us = self.client.now_us();
         match decide(&self.client, request, start_us) {
-            Ok((_, Bound::Rollout(_, choice))) => Decision::Arm(choice.arm),
-            Ok((_, Bound::Plain(_))) => Decision::Plain,
+            Ok(Decided { bound: Bound::Rollout(_, choice), .. }) => Decision::Arm(choice.arm),
+            Ok(Decided { bound: Bound::Plain(_), .. }) => Decision::Plain,
             Err(_) => Decision::Refused,
         }
     }

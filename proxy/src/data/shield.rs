@@ -91,6 +91,7 @@ pub(super) async fn second_attempt(
     let now_us = journey.client.now_us();
     if slot.is_some() && matches!(failed, Err(Error::Upstream(FailureKind::NoEndpoint))) {
         flight.hidden_failure(FailureKind::NoEndpoint, None, now_us);
+        journey.client.report.hidden_failure(FailureKind::NoEndpoint);
         return ask_stable(journey, rollout, slot, now_us).await;
     }
     let Some(mut kept) = kept.filter(|_| is_canary_failure(&failed)) else {
@@ -135,11 +136,13 @@ fn hide(client: &Client, mut flight: Flight, failed: Result<Arrival, Error>, now
     match failed {
         Ok(arrival) => {
             flight.hidden_failure(FailureKind::Status, Some(arrival.answer.status().as_u16()), now_us);
+            client.report.hidden_failure(FailureKind::Status);
             arrival.discard(client, now_us)
         }
         Err(error) => {
             if let Error::Upstream(kind) = error {
                 flight.hidden_failure(kind, None, now_us);
+                client.report.hidden_failure(kind);
             }
             HeaderMap::new()
         }

@@ -43,6 +43,9 @@ impl Body for Upload {
         let polled = Pin::new(&mut *body).poll_frame(cx);
         if let Poll::Ready(frame) = &polled {
             slot.progressed();
+            if let Some(bytes) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                slot.add_uploaded(bytes.len());
+            }
             let is_last = frame.is_none() || body.is_end_stream();
             if is_last && slot.phase() == Phase::Uploading {
                 slot.uploaded();

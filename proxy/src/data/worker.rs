@@ -18,10 +18,14 @@ use super::deadlines::Deadlines;
 use super::ids::RequestIds;
 use super::listen::Listeners;
 use super::local::Local;
+use super::random::Random;
 use super::reject::Rejections;
 use super::shield::Kept;
 use super::workers::{Limits, Stage, WorkersConfig};
+use crate::access;
 use crate::clock::Clock;
+use crate::exemplars::Exemplars;
+use crate::nginx::Registry;
 use crate::snapshot::Snapshot;
 
 /// What one worker thread is started with.
@@ -42,6 +46,13 @@ pub(super) struct Worker {
     pub(super) deadlines: Deadlines,
     pub(super) ids: RequestIds,
     pub(super) rejections: Arc<Rejections>,
+    pub(super) exemplars: Arc<Exemplars>,
+    /// Its end of the access log, if there is one.
+    pub(super) access: Option<access::Seat>,
+    /// Which requests are logged, and the identifiers of traces that begin here: from generators of their own, since one
+    /// of the two is shown.
+    pub(super) samples: RefCell<Random>,
+    pub(super) traces: RefCell<Random>,
     /// Connections are to be closed as soon as they are idle.
     pub(super) draining: Cell<bool>,
     /// Empty copies of heads, with room.
@@ -51,6 +62,7 @@ pub(super) struct Worker {
     )]
     pub(super) spare_heads: RefCell<Vec<Box<Kept>>>,
     index: usize,
+    series: Arc<Registry>,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     local: RefCell<Rc<Local>>,
     open: Cell<usize>,
@@ -133,16 +145,21 @@ async fn serve(worker: Rc<Worker>, mut stage: watch::Receiver<Stage>) {
 impl Worker {
     pub(super) fn new(index: usize, config: &WorkersConfig) -> Self {
         let mut snapshot = Cache::new(Arc::clone(&config.snapshot));
-        let local = Local::build(Arc::clone(snapshot.load()), index, None);
+        let local = Local::build(Arc::clone(snapshot.load()), index, &config.series, None);
         Self {
             clock: config.clock,
             limits: config.limits.clone(),
             deadlines: Deadlines::new(),
             ids: RequestIds::new(),
             rejections: Arc::clone(&config.rejections),
+            exemplars: Arc::clone(&config.exemplars),
+            access: config.access.as_ref().and_then(|access| access.seat(index)),
+            samples: RefCell::new(Random::from_system()),
+            traces: RefCell::new(Random::from_system()),
             draining: Cell::new(false),
             spare_heads: RefCell::default(),
             index,
+            series: Arc::clone(&config.series),
             snapshot: RefCell::new(snapshot),
             local: RefCell::new(Rc::new(local)),
             open: Cell::new(0),
@@ -157,7 +174,7 @@ impl Worker {
         let snapshot = cache.load();
         let mut local = self.local.borrow_mut();
         if !Arc::ptr_eq(snapshot, &local.snapshot) {
-            *local = Rc::new(Local::build(Arc::clone(snapshot), self.index, Some(&local)));
+            *local = Rc::new(Local::build(Arc::clone(snapshot), self.index, &self.series, Some(&local)));
         }
         Rc::clone(&local)
     }

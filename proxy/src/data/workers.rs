@@ -17,7 +17,10 @@ use tokio::sync::watch;
 use super::listen::Listeners;
 use super::reject::Rejections;
 use super::worker::{self, Seat};
+use crate::access::AccessLog;
 use crate::clock::Clock;
+use crate::exemplars::Exemplars;
+use crate::nginx::Registry;
 use crate::snapshot::Snapshot;
 
 /// What all workers need.
@@ -31,6 +34,12 @@ pub struct WorkersConfig {
     pub limits: Limits,
     /// Where refused requests are counted.
     pub rejections: Arc<Rejections>,
+    /// Where ingress-nginx's series are counted, if a configuration asks for them.
+    pub series: Arc<Registry>,
+    /// Where traces of failed and slow attempts are kept.
+    pub exemplars: Arc<Exemplars>,
+    /// The access log, if there is one.
+    pub access: Option<AccessLog>,
 }
 
 /// Limits towards clients. The defaults are those of the product.

@@ -42,6 +42,8 @@ pub const THRESHOLD: &str = "sluice_metric_threshold";
 pub const REJECTED: &str = "sluice_rejected_requests_total";
 /// Connections to upstreams.
 pub const UPSTREAM_CONNECTIONS: &str = "sluice_upstream_connections";
+/// Lines that the access log dropped.
+pub const ACCESS_LOG_DROPPED: &str = "sluice_access_log_dropped_total";
 /// Reloads.
 pub const RELOADS: &str = "sluice_config_reloads_total";
 /// Age of the configuration.
@@ -119,6 +121,12 @@ pub const TABLE: &[(&str, &str, &str, &str)] = &[
     (LEAD_TIME, "histogram", "rollout", "Time from the start of a release to 100 %, of promoted ones."),
     (REJECTED, "counter", "reason", "Requests refused before an arm was chosen."),
     (UPSTREAM_CONNECTIONS, "gauge", "arm, state", "Connections to upstreams."),
+    (
+        ACCESS_LOG_DROPPED,
+        "counter",
+        "reason",
+        "Lines that the access log, if there is one, dropped: queue_full, or not_written.",
+    ),
     (RELOADS, "counter", "result", "Configurations that were accepted or refused, the first included."),
     (PLAN_AGE, "gauge", "", "Time since the present configuration was accepted."),
     (

@@ -14,7 +14,7 @@ use super::ledger::Sums;
 use super::status::{Rates, StatusParts};
 use super::store::StoredRollout;
 use super::times::Times;
-use crate::config::{ArmConfig, Config, RolloutConfig, RouteTarget, UpstreamSettings};
+use crate::config::{ArmConfig, Config, RolloutConfig, RouteTarget, Tracing, UpstreamSettings};
 use crate::resolve::EndpointRegistry;
 use crate::snapshot::{ArmView, RolloutView, RouteTable, Snapshot};
 use crate::state::Loaded;
@@ -26,6 +26,7 @@ pub(super) struct Fixed {
     plain: Arc<Vec<Arc<ArmView>>>,
     upstream: Arc<UpstreamSettings>,
     trusted_proxies: Arc<Vec<IpNet>>,
+    tracing: Tracing,
 }
 
 // === impl Pilot ===
@@ -197,6 +198,7 @@ impl Fixed {
             plain: Arc::new(plain),
             upstream: Arc::new(config.upstream.clone()),
             trusted_proxies: Arc::new(config.trusted_proxies.clone()),
+            tracing: config.tracing,
         }
     }
 
@@ -208,6 +210,7 @@ impl Fixed {
             plain: Arc::clone(&self.plain),
             upstream: Arc::clone(&self.upstream),
             trusted_proxies: Arc::clone(&self.trusted_proxies),
+            tracing: self.tracing,
         }
     }
 }

@@ -104,6 +104,7 @@ fn fixed_difference(running: &Config, new: &Config) -> Option<&'static str> {
         (running.admin != new.admin, "admin"),
         (running.state_dir != new.state_dir, "stateDir"),
         (running.workers != new.workers, "workers"),
+        (running.access_log != new.access_log, "accessLog"),
     ];
     differs.into_iter().find_map(|(differs, what)| differs.then_some(what))
 }

@@ -1,4 +1,4 @@
-//! Signals: SIGHUP reads the configuration again; SIGTERM, SIGINT and SIGQUIT drain and end; a second one ends at once.
+//! Signals: SIGHUP reads the configuration again and opens the access log anew; SIGTERM, SIGINT and SIGQUIT drain and end; a second one ends at once.
 
 use std::io;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::services::DataPlane;
+use crate::access::AccessLog;
 use crate::admin::Readiness;
 use crate::reload::ReloadHandle;
 
@@ -22,6 +23,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 #[derive(Debug)]
 pub(super) struct Signals {
     reload: ReloadHandle,
+    access: Option<AccessLog>,
     readiness: Readiness,
     data_plane: Arc<DataPlane>,
 }
@@ -46,8 +48,13 @@ struct Ends {
 // === impl Signals ===
 
 impl Signals {
-    pub(super) fn new(reload: ReloadHandle, readiness: Readiness, data_plane: Arc<DataPlane>) -> Self {
-        Self { reload, readiness, data_plane }
+    pub(super) fn new(
+        reload: ReloadHandle,
+        access: Option<AccessLog>,
+        readiness: Readiness,
+        data_plane: Arc<DataPlane>,
+    ) -> Self {
+        Self { reload, access, readiness, data_plane }
     }
 
     async fn wait(&self, ends: &mut Ends, hangup: &mut Signal) -> End {
@@ -55,7 +62,10 @@ impl Signals {
             tokio::select! {
                 end = ends.recv() => return end,
                 () = self.data_plane.failed() => return End::Failure,
-                Some(()) = hangup.recv() => self.reload.ask(),
+                Some(()) = hangup.recv() => {
+                    self.access.iter().for_each(AccessLog::reopen);
+                    self.reload.ask();
+                }
             }
         }
     }

@@ -5,8 +5,10 @@
 //! specific one. It refuses to normalise: what is looked up here is what gets forwarded.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Target;
+use super::places::{Place, Places};
 use crate::config::{Config, PathRule, RouteTarget};
 
 /// Host names are at most this long (RFC 1035 section 2.3.4); anything longer matches no name.
@@ -19,6 +21,7 @@ pub struct RouteTable {
     /// By what follows `*`, so with the leading dot.
     wildcard: HashMap<Box<str>, Paths>,
     any: Paths,
+    places: Places,
 }
 
 /// The paths of one host, in the order in which they are tried.
@@ -29,6 +32,15 @@ struct Paths(Vec<Entry>);
 struct Entry {
     rule: PathRule,
     target: Target,
+    /// Its number among the places.
+    place: u32,
+}
+
+/// Where a route leads, and what it is called.
+#[derive(Clone, Copy, Debug)]
+struct Way<'a> {
+    target: Target,
+    name: &'a Arc<str>,
 }
 
 // === impl RouteTable ===
@@ -37,24 +49,27 @@ impl RouteTable {
     /// Prepares the routes of `config`; indices refer to `config.rollouts` and to the plain routes in their order.
     /// Preview hosts lead to their rollout without a route of their own.
     pub fn build(config: &Config) -> Self {
-        let mut table = Self::default();
+        let namespace = config.compat.nginx_metrics.then(|| Arc::clone(&config.compat.namespace));
+        let mut table = Self { places: Places::new(namespace), ..Self::default() };
+        let name_of = |index: usize| config.rollouts.get(index).map_or_else(Arc::default, |it| Arc::clone(&it.name));
         let mut plain = 0;
-        for route in &config.routes {
-            let target = match route.target {
-                RouteTarget::Rollout(index) => Target::Rollout(index),
+        for (number, route) in config.routes.iter().enumerate() {
+            let (target, name) = match route.target {
+                RouteTarget::Rollout(index) => (Target::Rollout(index), name_of(index)),
                 RouteTarget::Endpoints(_) => {
                     plain += 1;
-                    Target::Plain(plain - 1)
+                    (Target::Plain(plain - 1), format!("route-{}", number + 1).into())
                 }
             };
-            table.insert(&route.hosts, &route.paths, target);
+            table.insert(&route.hosts, &route.paths, Way { target, name: &name });
         }
         if config.routes.is_empty() && config.rollouts.len() == 1 {
-            table.insert(&[], &[], Target::Rollout(0));
+            table.insert(&[], &[], Way { target: Target::Rollout(0), name: &name_of(0) });
         }
         for (index, rollout) in config.rollouts.iter().enumerate() {
             if let Some(host) = &rollout.routing.preview_host {
-                table.insert(std::slice::from_ref(host), &[], Target::Rollout(index));
+                let way = Way { target: Target::Rollout(index), name: &rollout.name };
+                table.insert(std::slice::from_ref(host), &[], way);
             }
         }
         table.sort();
@@ -64,12 +79,22 @@ impl RouteTable {
     /// A table that sends everything to one target.
     pub fn everything_to(target: Target) -> Self {
         let mut table = Self::default();
-        table.insert(&[], &[], target);
+        table.insert(&[], &[], Way { target, name: &Arc::default() });
         table
+    }
+
+    /// The places, by the number that [`RouteTable::locate`] answers; none unless they are asked for.
+    pub fn places(&self) -> &[Place] {
+        self.places.all()
     }
 
     /// The target for a host (any case, with or without port) and a path, if any.
     pub fn find(&self, host: &str, path: &str) -> Option<Target> {
+        self.locate(host, path).map(|(target, _)| target)
+    }
+
+    /// The same with the number of the place.
+    pub fn locate(&self, host: &str, path: &str) -> Option<(Target, u32)> {
         if self.exact.is_empty() && self.wildcard.is_empty() {
             return self.any.find(path);
         }
@@ -78,7 +103,7 @@ impl RouteTable {
         named.or_else(|| self.any.find(path))
     }
 
-    fn find_named(&self, host: &str, path: &str) -> Option<Target> {
+    fn find_named(&self, host: &str, path: &str) -> Option<(Target, u32)> {
         let exact = self.exact.get(host).and_then(|paths| paths.find(path));
         exact.or_else(|| {
             let dot = host.find('.').filter(|&dot| dot > 0)?;
@@ -86,9 +111,9 @@ impl RouteTable {
         })
     }
 
-    fn insert(&mut self, hosts: &[String], paths: &[PathRule], target: Target) {
+    fn insert(&mut self, hosts: &[String], paths: &[PathRule], way: Way<'_>) {
         if hosts.is_empty() {
-            self.any.insert(paths, target);
+            self.any.insert(paths, way, |path| self.places.add(way.name, None, path));
         }
         for host in hosts {
             let host = host.to_ascii_lowercase();
@@ -96,7 +121,8 @@ impl RouteTable {
                 Some(suffix) => (&mut self.wildcard, suffix),
                 None => (&mut self.exact, host.as_str()),
             };
-            map.entry(key.into()).or_default().insert(paths, target);
+            let place = |path: Option<&PathRule>| self.places.add(way.name, Some(&host), path);
+            map.entry(key.into()).or_default().insert(paths, way, place);
         }
     }
 
@@ -109,17 +135,19 @@ impl RouteTable {
 // === impl Paths ===
 
 impl Paths {
-    fn insert(&mut self, paths: &[PathRule], target: Target) {
+    fn insert(&mut self, paths: &[PathRule], way: Way<'_>, mut place: impl FnMut(Option<&PathRule>) -> u32) {
+        let target = way.target;
         if paths.is_empty() {
-            self.0.push(Entry { rule: PathRule::Prefix(String::new()), target });
+            self.0.push(Entry { rule: PathRule::Prefix(String::new()), target, place: place(None) });
         }
         for rule in paths {
+            let place = place(Some(rule));
             let rule = match rule {
                 PathRule::Exact(path) => PathRule::Exact(path.clone()),
                 // `/api/` and `/api` are the same prefix: elements are compared, not bytes.
                 PathRule::Prefix(path) => PathRule::Prefix(path.trim_end_matches('/').to_owned()),
             };
-            self.0.push(Entry { rule, target });
+            self.0.push(Entry { rule, target, place });
         }
     }
 
@@ -131,8 +159,8 @@ impl Paths {
         });
     }
 
-    fn find(&self, path: &str) -> Option<Target> {
-        self.0.iter().find(|entry| entry.matches(path)).map(|entry| entry.target)
+    fn find(&self, path: &str) -> Option<(Target, u32)> {
+        self.0.iter().find(|entry| entry.matches(path)).map(|entry| (entry.target, entry.place))
     }
 }
 
@@ -172,7 +200,7 @@ mod tests {
         let mut table = RouteTable::default();
         for (hosts, paths, target) in routes {
             let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
-            table.insert(&hosts, paths, *target);
+            table.insert(&hosts, paths, Way { target: *target, name: &Arc::default() });
         }
         table.sort();
         table

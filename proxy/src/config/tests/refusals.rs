@@ -379,6 +379,28 @@ const IN_THE_FILE: &[(&str, &[&str])] = &[
             "6:50: notifications[1].name: webhook: is also the name of notifications[0]; without `name` it is the kind: give each a name of its own",
         ],
     ),
+    (
+        "compat: { nginxMetric: true }",
+        &["6:11: compat.nginxMetric: unknown key; did you mean nginxMetrics? Allowed: …"],
+    ),
+    (
+        "compat: { namespace: Shop }",
+        &[r#"6:22: compat.namespace: "Shop": a name of small letters, digits and `-` is expected, such as default"#],
+    ),
+    (
+        "accessLog: { path: '', sample: 2, buffer: 1 }",
+        &[
+            "6:20: accessLog.path: stdout or a file is expected",
+            "6:32: accessLog.sample: 2: 0 to 1 is allowed",
+            "6:43: accessLog.buffer: 1: 16 to 65536 is allowed",
+        ],
+    ),
+    ("accessLog: { format: xml }", &[r#"6:22: accessLog.format: "xml": json or combined is allowed"#]),
+    (
+        "tracing: { propagate: sometimes }",
+        &[r#"6:23: tracing.propagate: "sometimes": present, always or off is allowed"#],
+    ),
+    ("tracing: { sample: -1 }", &["6:20: tracing.sample: -1: 0 to 1 is allowed"]),
     ("routes:\n- rollout:shop", &[r#"7:3: routes[0]: "rollout:shop": a space is missing after the colon"#]),
     ("routes:\n\t- rollout: shop", &["7:2: tabs disallowed within this context (block indentation)"]),
     ("routes: [", &["6:9: unclosed bracket '['"]),

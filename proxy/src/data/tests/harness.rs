@@ -11,7 +11,7 @@ use sluice_engine::evidence::Arm;
 use sluice_engine::units::Weight;
 
 use crate::clock::Clock;
-use crate::config::{Listener, Routing, UpstreamSettings};
+use crate::config::{Listener, Routing, Tracing, UpstreamSettings};
 use crate::counters::{FailureKind, GenerationCounters, Pairs, Shard, Wake};
 use crate::data::{Limits, Listeners, Rejections, Workers, WorkersConfig};
 use crate::endpoint::Endpoint;
@@ -162,12 +162,16 @@ impl Setup {
             plain: Arc::default(),
             upstream: Arc::new(self.upstream),
             trusted_proxies: Arc::default(),
+            tracing: Tracing::default(),
         };
         let config = WorkersConfig {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             clock,
             limits: self.limits,
             rejections: Arc::new(Rejections::default()),
+            series: Arc::default(),
+            exemplars: Arc::default(),
+            access: None,
         };
         let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), max_connections: 1_000 };
         let workers = Workers::start(Listeners::bind(&[listener], 1).unwrap(), &config).unwrap();
@@ -236,6 +240,7 @@ impl Proxy {
             plain: Arc::clone(&before.plain),
             upstream: Arc::clone(&before.upstream),
             trusted_proxies: Arc::clone(&before.trusted_proxies),
+            tracing: before.tracing,
         }));
     }
 }
