@@ -41,11 +41,11 @@ async fn until_waiting(sluice: &Sluice, name: &str, pending: u64) -> Notificatio
     .await
 }
 
-/// A canary that served for a while fails everything until it is taken back.
+/// A canary that fails everything from its first request until it is taken back. After a good while it might be paused
+/// first, as worse than stable, and one notice more would be told.
 async fn revert(sluice: &Sluice, canary: &Backend) {
-    let load = Load::get(sluice.address()).rate(300).start();
-    sluice.until_canary_got(30).await;
     canary.fails(1.0);
+    let load = Load::get(sluice.address()).rate(300).start();
     let status = sluice.until_is(Phase::Degraded, Reason::Reverted).await;
     assert_eq!(status.weight.in_force, 0.0);
     load.stop().await;
