@@ -6,8 +6,10 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+mod series;
 
 use serde::{Deserialize, Serialize};
+pub use series::{ArmSample, Sample, Series};
 pub use sluice_engine::evidence::Arm;
 pub use sluice_engine::judge::{Metric, Verdict};
 pub use sluice_engine::rollout::{Event, EventKind, Outcome, PastGeneration, Phase, Reason};
@@ -235,6 +237,14 @@ pub struct History {
     pub generations: Vec<PastGeneration>,
 }
 
+/// Answer of `GET /v1/access`, which asks for the token whatever else does: whoever gets it may command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Commands are taken from whoever asked.
+    pub commands: bool,
+}
+
 /// Body of `POST …/promote`. Every command may carry a generation; a stale one gets 409.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -336,4 +346,18 @@ pub struct Decision {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+// === impl RolloutStatus ===
+
+impl RolloutStatus {
+    /// The same without the past and without the record of the verdict: what a list or a page needs every second.
+    #[must_use]
+    pub fn into_brief(mut self) -> Self {
+        self.history.clear();
+        if let Some(verdict) = &mut self.verdict {
+            verdict.record = None;
+        }
+        self
+    }
 }

@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod origin;
 mod pace;
+mod page;
 mod ready;
 mod routes;
 mod token;

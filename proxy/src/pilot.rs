@@ -10,7 +10,8 @@
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.
 //!
 //! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up, `align` says what a configuration
-//! changes, `orders` what people command, `store` what is kept, `board` and `handle` what others see, `run` the loop.
+//! changes, `orders` what people command, `store` what is kept, `board` and `handle` what others see, `series` the last
+//! minutes of it, `run` the loop.
 
 mod align;
 mod arm;
@@ -28,6 +29,7 @@ mod ledger;
 mod orders;
 mod reaction;
 mod run;
+mod series;
 mod status;
 mod store;
 
@@ -52,6 +54,7 @@ use crate::state::Loaded;
 use begin::Fixed;
 use driver::Driver;
 use handle::{Order, Shared};
+use series::{Moment, SAMPLE_EVERY_US};
 use status::StatusParts;
 use store::{Writer, Written};
 
@@ -190,6 +193,9 @@ impl Pilot {
         if now_us >= self.drivers[i].status_at_us + STATUS_EVERY_US {
             self.put_status(i, now_us >= self.drivers[i].announced_at_us + ANNOUNCE_EVERY_US);
         }
+        if now_us >= self.drivers[i].sample_due_us {
+            self.sample(i, now_us);
+        }
     }
 
     /// A canary has failed somewhere.
@@ -323,6 +329,19 @@ impl Pilot {
             now_us,
         };
         driver.board.put_status(parts.into_status(), announce);
+    }
+
+    /// Keeps the last second of rollout `i`.
+    fn sample(&mut self, i: usize, now_us: u64) {
+        let driver = &mut self.drivers[i];
+        // On a grid, unless the process was held up for longer than that.
+        driver.sample_due_us = (driver.sample_due_us + SAMPLE_EVERY_US).max(now_us + SAMPLE_EVERY_US / 2);
+        driver.board.put_sample(Moment {
+            at_ms: unix_ms(),
+            generation: driver.engine().generation(),
+            weight: driver.gate.in_force().at(driver.tick(now_us)),
+            has_canary: driver.canary.is_some(),
+        });
     }
 
     fn now(&self) -> u64 {

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use sluice_api::{Decision, RolloutStatus};
+use sluice_api::{Decision, RolloutStatus, Series};
 use sluice_engine::judge::Metric;
 use sluice_engine::rollout::{Event, EventKind, Reason};
 use tokio::sync::broadcast;
 
 use super::ledger::{Ledger, Sums};
+use super::series::{Moment, Past};
 use crate::counters::GenerationCounters;
 
 /// How many decisions are kept for those who come later.
@@ -70,6 +71,7 @@ pub(super) struct Board {
     feed: broadcast::Sender<FeedItem>,
     recent: Mutex<VecDeque<Arc<Decision>>>,
     ledger: Mutex<Ledger>,
+    past: Mutex<Past>,
     tally: Mutex<Tally>,
     /// The latency limit of the present plan, milliseconds; 0 without one.
     limit_ms: AtomicU64,
@@ -85,6 +87,7 @@ impl Board {
             feed: broadcast::channel(FEED).0,
             recent: Mutex::default(),
             ledger: Mutex::default(),
+            past: Mutex::default(),
             tally: Mutex::default(),
             limit_ms: AtomicU64::new(0),
         }
@@ -117,6 +120,17 @@ impl Board {
         recent.push_back(Arc::clone(&decision));
         // Under the lock, so that a subscriber gets each decision exactly once: from the ring or from the feed.
         let _ = self.feed.send(FeedItem::Decision(decision));
+    }
+
+    /// Puts up what happened since the last sample.
+    pub(super) fn put_sample(&self, moment: Moment) {
+        let totals = self.totals();
+        lock(&self.past).push(moment, totals);
+    }
+
+    /// The samples that were taken after `after_ms`.
+    pub(super) fn series(&self, after_ms: u64) -> Series {
+        lock(&self.past).series(&self.name, after_ms)
     }
 
     /// Counts how long a revert took.
