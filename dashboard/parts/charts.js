@@ -2,7 +2,7 @@
 // words above each chart; whoever can't see lines has the same numbers in the comparison.
 
 import { card, el, setAttribute, setText } from "../dom.js";
-import { UNKNOWN, clock, latency, perSecond, percent } from "../numbers.js";
+import { UNKNOWN, clock, count, latency, percent } from "../numbers.js";
 import { successOf } from "../past.js";
 
 const HEIGHT = 132;
@@ -17,7 +17,7 @@ const milliseconds = { format: latency, isLogarithmic: true };
 const CHARTS = [
   { title: "Weight of the canary", lines: { canary: (sample) => sample.weight }, format: percent, low: 0, high: 100, isStepped: true },
   { title: "Success, over 10 s", lines: both(successOf), format: (value) => percent(Math.floor(value * 100 + 1e-6) / 100), high: 100 },
-  { title: "Requests a second", lines: both(rate), format: perSecond, low: 0 },
+  { title: "Requests a second", lines: both(rate), format: (value) => count(Math.round(value)), low: 0 },
   { title: "P50", lines: both(quantile("p50Ms")), ...milliseconds },
   { title: "P95", lines: both(quantile("p95Ms")), ...milliseconds },
   { title: "P99", lines: both(quantile("p99Ms")), ...milliseconds },

@@ -13,12 +13,12 @@ const ROWS = [
   ["P50", (arm) => latency(arm.recent.p50Ms), timeDifference("p50Ms")],
   ["P95", (arm) => latency(arm.recent.p95Ms), timeDifference("p95Ms")],
   ["P99", (arm) => latency(arm.recent.p99Ms), timeDifference("p99Ms")],
-  ["Requests a second", (arm) => perSecond(arm.status.requestsPerSecond)],
+  ["Requests/s", (arm) => perSecond(arm.status.requestsPerSecond)],
   ["In flight", (arm) => count(arm.status.inFlight)],
   ["Requests in all", (arm) => count(arm.status.requests)],
   ["Success in all", (arm) => success(arm.status.successRate)],
   ["Failed in all", (arm) => count(arm.status.attemptFailures)],
-  ["Failures seen by users", (arm) => count(arm.status.userFailures)],
+  ["Seen by users", (arm) => count(arm.status.userFailures)],
 ];
 
 export function compare() {

@@ -19,7 +19,8 @@ export function events() {
       const key = `${decision.atMs} ${decision.kind} ${decision.message}`;
       if (keys.has(key)) return;
       keys.add(key);
-      known.push(decision);
+      // First: of two in the same millisecond the later one is the newer one.
+      known.unshift(decision);
       known.sort((a, b) => b.atMs - a.atMs);
       known.splice(KEPT);
       show();

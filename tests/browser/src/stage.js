@@ -42,6 +42,8 @@ export class Stage {
       workers: 1,
       rollouts: rollouts?.(arm, stage) ?? [one],
     };
+    const { rollouts: all } = stage.config;
+    if (all.length > 1) stage.config.routes = all.map(({ name }) => ({ hosts: [`${name}.example`], paths: [{ prefix: "/" }], rollout: name }));
     writeFileSync(join(stage.folder, "sluice.yaml"), JSON.stringify(stage.config));
     await Promise.all([stage.stablePort, stage.canaryPort].map((port) => until("the backend listens", () => ask(port, "GET", "/healthz").then(({ status }) => status === 200))));
     await stage.startProxy();
