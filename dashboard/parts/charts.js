@@ -131,11 +131,11 @@ function panel(chart) {
       width: canvas.clientWidth,
       height: HEIGHT,
       legend: { show: false },
-      padding: [8, 14, 0, 0],
+      padding: [8, 16, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 }, sync: { key: "sluice" } },
       scales: { x: { range: () => self.span }, y: { distr: chart.isLogarithmic ? 3 : 1, range: (plot, low, high) => bounds(chart, low, high) } },
       axes: [
-        { ...axis, size: 24, space: 46, values: (plot, splits) => splits.map((second) => clock(second * 1000).slice(0, second % 60 ? 8 : 5)) },
+        { ...axis, size: 24, space: 46, values: (plot, splits) => splits.map((second) => (second % 60 ? clock(second * 1000).slice(5) : clock(second * 1000).slice(0, 5))) },
         { ...axis, size: 54, space: 28, values: (plot, splits) => splits.map((value) => chart.format(value)), ...(chart.isLogarithmic ? { splits: (plot, axis, low, high) => rungs(low, high), filter: (plot, splits) => splits } : {}) },
       ],
       series: [{}, ...arms.map(line)],

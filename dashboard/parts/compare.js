@@ -84,7 +84,8 @@ export function worstMetric(status) {
 
 function faster(stable, canary) {
   const ratio = canary.p95Ms / stable.p95Ms;
-  if (!stable.p95Ms || !canary.p95Ms || Math.abs(ratio - 1) < 0.15) return "";
+  const isSmall = Math.abs(ratio - 1) < 0.3 || Math.abs(canary.p95Ms - stable.p95Ms) < 5;
+  if (!stable.p95Ms || !canary.p95Ms || isSmall) return "";
   return ratio < 1 ? `, P95 ${percent(Math.round((1 - ratio) * 100))} faster` : `, though P95 is ${percent(Math.round((ratio - 1) * 100))} slower`;
 }
 

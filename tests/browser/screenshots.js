@@ -30,8 +30,9 @@ async function story() {
   const canary = { version: "v42", endpoints: [`127.0.0.1:${stage.canaryPort}`] };
   await release(stage, canary);
   await until("it has come to the second step", async () => (await stage.status()).weight.inForce === 25);
-  await pause(12_000);
+  await pause(30_000);
   await shoot(pages, "progressing");
+  await crop(pages[0][1], "readme-progressing");
   await stage.command("pause");
   await shoot(pages, "paused");
   await stage.command("resume");
@@ -39,6 +40,7 @@ async function story() {
   await until("it was taken back", async () => (await stage.status()).phase === "Degraded");
   await pause(6_000);
   await shoot(pages, "degraded");
+  await crop(pages[1][1], "readme-degraded");
   await stage.killProxy();
   await pause(5_000);
   await shoot(pages.slice(0, 1), "out-of-date");
@@ -75,6 +77,7 @@ async function openAll(stage, place) {
     LOOKS.map(async ([name, options]) => {
       const page = await open(browser, stage.pageWithToken(), options);
       await page.evaluate((hash) => (location.hash = hash), place);
+      if (place) await page.getByRole("button", { name: "1 min", exact: true }).click();
       return [name, page];
     }),
   );
@@ -86,6 +89,12 @@ async function shoot(pages, scene) {
     await page.screenshot({ path: `${FOLDER}${scene}-${name}.png`, fullPage: true });
     if (page.faults.length > 0) console.log(`${scene} ${name}:`, page.faults);
   }
+}
+
+/** What fits on a screen, for the README. */
+async function crop(page, name) {
+  const charts = await page.locator(".charts").boundingBox();
+  await page.screenshot({ path: `${FOLDER}${name}.png`, fullPage: true, clip: { x: 0, y: 0, width: charts.x * 2 + charts.width, height: charts.y + charts.height + 12 } });
 }
 
 async function done(pages, stage) {
