@@ -50,10 +50,20 @@ export async function send(path, options = {}) {
   let response;
   try {
     const signal = options.signal ?? AbortSignal.timeout(ANSWER_WITHIN_MS);
-    response = await fetch(path, { ...options, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
+    response = await fetch(path, {
+      ...options,
+      headers,
+      signal,
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure("unreachable", error.name === "TimeoutError" ? "no answer within 8 s" : "the proxy can't be reached");
+    throw new Failure(
+      "unreachable",
+      error.name === "TimeoutError" ? "no answer within 8 s" : "the proxy can't be reached",
+    );
   }
   if (response.ok) return response;
   throw await refusal(response);
@@ -69,7 +79,10 @@ async function read(path) {
 }
 
 async function refusal(response) {
-  const words = await response.json().then((body) => body.error.message, () => `HTTP ${response.status}`);
+  const words = await response.json().then(
+    (body) => body.error.message,
+    () => `HTTP ${response.status}`,
+  );
   if (response.status === 401) {
     token.found(false);
     return new Failure("unauthorized", words);

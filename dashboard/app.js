@@ -25,7 +25,6 @@ const link = {
   heard() {
     isLost = false;
     strip.heard();
-    if (isLocked) unlock();
   },
   server: strip.server,
   isLost: () => isLost,
@@ -55,7 +54,7 @@ api.checkToken();
 show();
 
 /** Shows what the address names. */
-async function show() {
+function show() {
   const found = /^#\/rollout\/(.+)$/.exec(location.hash);
   const next = found ? detail(decode(found[1]), link) : list(link);
   view?.close(true);
@@ -63,12 +62,15 @@ async function show() {
   isLocked = false;
   main.replaceChildren(view.element);
   document.title = found ? `${view.title} – Sluice` : "Sluice";
-  rebuild(crumbs, view.title, () => [el("li", {}, found ? el("a", { href: "#/", textContent: "Rollouts" }) : null), found ? el("li", { "aria-current": "page", textContent: view.title }) : null].filter((item) => item?.hasChildNodes()));
+  rebuild(crumbs, view.title, () =>
+    [
+      el("li", {}, found ? el("a", { href: "#/", textContent: "Rollouts" }) : null),
+      found ? el("li", { "aria-current": "page", textContent: view.title }) : null,
+    ].filter((item) => item?.hasChildNodes()),
+  );
   isPaused = false;
   view.open();
 }
-
-
 
 function pause() {
   isPaused = true;
@@ -86,11 +88,6 @@ function lock() {
   strip.locked();
   view.close(false);
   main.replaceChildren(locked());
-}
-
-function unlock() {
-  isLocked = false;
-  main.replaceChildren(view.element);
 }
 
 function decode(text) {

@@ -21,7 +21,18 @@ const SAMPLES_EVERY_MS = 1_000;
 
 export function detail(name, link) {
   const past = new Past();
-  const parts = { headline: headline(), actions: actions(take), split: split(), compare: compare(), judge: judge(), charts: charts(), evidence: evidence(), arms: arms(), events: events(), history: history() };
+  const parts = {
+    headline: headline(),
+    actions: actions(take),
+    split: split(),
+    compare: compare(),
+    judge: judge(),
+    charts: charts(),
+    evidence: evidence(),
+    arms: arms(),
+    events: events(),
+    history: history(),
+  };
   const place = ({ element }) => element;
   const element = el(
     "div",
@@ -34,7 +45,13 @@ export function detail(name, link) {
     el("div", { className: "row thirds" }, place(parts.arms), place(parts.events)),
     place(parts.history),
   );
-  const gone = el("section", { className: "card plain", hidden: true }, el("h1", { textContent: name }), el("p", { textContent: "There is no rollout of this name in the configuration." }), el("a", { href: "#/", textContent: "All rollouts" }));
+  const gone = el(
+    "section",
+    { className: "card plain", hidden: true },
+    el("h1", { textContent: name }),
+    el("p", { textContent: "There is no rollout of this name in the configuration." }),
+    el("a", { href: "#/", textContent: "All rollouts" }),
+  );
   const both = el("div", {}, element, gone);
   let [end, sampledAt, serverAt] = [null, 0, 0];
   let [isHistoryOld, isAsking] = [false, false];
@@ -85,7 +102,10 @@ export function detail(name, link) {
     const now = performance.now();
     if (now - sampledAt >= SAMPLES_EVERY_MS - 100) {
       sampledAt = now;
-      api.series(name, past.newest).then(({ samples }) => past.add(samples) && parts.charts.update(past), () => {});
+      api.series(name, past.newest).then(
+        ({ samples }) => past.add(samples) && parts.charts.update(past),
+        () => {},
+      );
     }
     if (now - serverAt >= SERVER_EVERY_MS) lookAtServer().catch(() => {});
   }

@@ -38,9 +38,13 @@ export function locked() {
 
 /** What the proxy says of itself. */
 export function server(status) {
-  setText(serverText, `Sluice ${status.version} · up ${duration(status.uptimeSeconds)} · configuration ${duration(status.configAgeSeconds)} old`);
+  setText(
+    serverText,
+    `Sluice ${status.version} · up ${duration(status.uptimeSeconds)} · configuration ${duration(status.configAgeSeconds)} old`,
+  );
   const troubles = [
-    status.configError && `The newest configuration was refused, the one before it stays in force: ${status.configError}`,
+    status.configError &&
+      `The newest configuration was refused, the one before it stays in force: ${status.configError}`,
     status.stateError && `Decisions can't be stored, so nothing advances: ${status.stateError}`,
   ].filter(Boolean);
   rebuild(notices, troubles.join("\n"), () => troubles.map((text) => el("p", { textContent: `▲ ${text}` })));

@@ -9,25 +9,63 @@ import { PHASES, isTakenBack, metric as metricName, phase, sentenceCase } from "
 
 const EVERY_MS = 2_000;
 
-const HEADS = ["Rollout", "Phase", "Canary's share", "Against stable", "Success", "P95", "Requests/s", "What it does or waits for"];
+const HEADS = [
+  "Rollout",
+  "Phase",
+  "Canary's share",
+  "Against stable",
+  "Success",
+  "P95",
+  "Requests/s",
+  "What it does or waits for",
+];
 const KEYS = ["name", "phase", "share", "against", "success", "p95", "rate", "message"];
 
 export function list(link) {
-  const filter = el("input", { type: "search", id: "filter", placeholder: "Filter by name or version", autocomplete: "off", spellcheck: false });
+  const filter = el("input", {
+    type: "search",
+    id: "filter",
+    placeholder: "Filter by name or version",
+    autocomplete: "off",
+    spellcheck: false,
+  });
   let [only, shown, answer] = [null, new Map(), null];
-  const counts = PHASES.map((name) => el("button", { type: "button", className: "count", "aria-pressed": "false", onclick: () => choose(name) }));
+  const counts = PHASES.map((name) =>
+    el("button", { type: "button", className: "count", "aria-pressed": "false", onclick: () => choose(name) }),
+  );
   const body = el("tbody", { role: "rowgroup" });
   const empty = el("p", { className: "empty", hidden: true });
   const table = el(
     "table",
     { className: "list", role: "table", "aria-label": "Rollouts" },
-    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...HEADS.map((text, i) => el("th", { scope: "col", role: "columnheader", className: `in-${KEYS[i]}`, textContent: text })))),
+    el(
+      "thead",
+      { role: "rowgroup" },
+      el(
+        "tr",
+        { role: "row" },
+        ...HEADS.map((text, i) =>
+          el("th", { scope: "col", role: "columnheader", className: `in-${KEYS[i]}`, textContent: text }),
+        ),
+      ),
+    ),
     body,
   );
   const element = el(
     "section",
     { className: "card wide", data: { state: "empty" } },
-    el("div", { className: "list-bar" }, el("h1", { textContent: "Rollouts" }), el("div", { className: "counts", role: "group", "aria-label": "Show only a phase" }, ...counts), el("label", { className: "filter", for: "filter" }, el("span", { className: "unseen", textContent: "Filter" }), filter)),
+    el(
+      "div",
+      { className: "list-bar" },
+      el("h1", { textContent: "Rollouts" }),
+      el("div", { className: "counts", role: "group", "aria-label": "Show only a phase" }, ...counts),
+      el(
+        "label",
+        { className: "filter", for: "filter" },
+        el("span", { className: "unseen", textContent: "Filter" }),
+        filter,
+      ),
+    ),
     table,
     empty,
   );
@@ -51,8 +89,11 @@ export function list(link) {
     try {
       const next = await api.list();
       if (!isOpen) return;
-      answer = next;
       link.heard();
+      // The address of a fresh page names no place: where there is but one rollout, that is what people want to see.
+      if (!answer && next.rollouts.length === 1 && !location.hash)
+        return location.replace(address(next.rollouts[0].name));
+      answer = next;
       link.server(answer.server);
       show();
     } catch (failure) {
@@ -85,7 +126,9 @@ export function list(link) {
     let matching = 0;
     for (const status of rollouts) {
       const line = shown.get(status.name);
-      const isWished = [status.name, status.stable.version, status.canary?.version ?? ""].some((text) => text.toLowerCase().includes(wish));
+      const isWished = [status.name, status.stable.version, status.canary?.version ?? ""].some((text) =>
+        text.toLowerCase().includes(wish),
+      );
       const isShown = isWished && (only === null || status.phase === only);
       matching += Number(isShown);
       setHidden(line.element, !isShown);
@@ -96,9 +139,20 @@ export function list(link) {
   }
 }
 
+const address = (name) => `#/rollout/${encodeURIComponent(name)}`;
+
 function row(name) {
-  const cells = Object.fromEntries(KEYS.map((key) => [key, el(key === "name" ? "th" : "td", { role: key === "name" ? "rowheader" : "cell", scope: key === "name" ? "row" : null, className: `in-${key}` })]));
-  const link = el("a", { href: `#/rollout/${encodeURIComponent(name)}`, textContent: name });
+  const cells = Object.fromEntries(
+    KEYS.map((key) => [
+      key,
+      el(key === "name" ? "th" : "td", {
+        role: key === "name" ? "rowheader" : "cell",
+        scope: key === "name" ? "row" : null,
+        className: `in-${key}`,
+      }),
+    ]),
+  );
+  const link = el("a", { href: address(name), textContent: name });
   const versions = el("span", { className: "hint versions" });
   cells.name.append(link, versions);
   const fill = el("span", { className: "bar-canary" });

@@ -31,7 +31,9 @@ export class Past {
   /** What an arm did in the last half minute; quantiles are those of a typical second in it. */
   recent(arm, generation) {
     const from = this.newest - RECENT_MS;
-    const samples = this.samples.filter((sample) => sample.atMs > from && sample[arm] && sample.generation === generation);
+    const samples = this.samples.filter(
+      (sample) => sample.atMs > from && sample[arm] && sample.generation === generation,
+    );
     const requests = sum(samples, (sample) => sample[arm].requests);
     const failures = sum(samples, (sample) => sample[arm].failures);
     const typical = (field) => median(samples.map((sample) => sample[arm][field]).filter((ms) => ms !== null));

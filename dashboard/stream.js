@@ -46,7 +46,10 @@ export function parser(take) {
       const block = rest.slice(0, end);
       rest = rest.slice(end + 2);
       const field = (name) =>
-        block.split("\n").filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).trimStart());
+        block
+          .split("\n")
+          .filter((line) => line.startsWith(`${name}:`))
+          .map((line) => line.slice(name.length + 1).trimStart());
       const data = field("data").join("\n");
       if (data) take(field("event")[0] ?? "message", JSON.parse(data));
     }

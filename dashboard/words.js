@@ -69,7 +69,7 @@ const EVENTS = {
 export function phase(status) {
   const { phase, reason } = status;
   const tones = { Healthy: "good", Progressing: isOutage(status) ? "warn" : "accent", Paused: "warn", Degraded: "bad" };
-  const tone = reason === "Manual" ? "accent" : tones[phase] ?? "faint";
+  const tone = reason === "Manual" ? "accent" : (tones[phase] ?? "faint");
   return { sign: SIGNS[phase] ?? "?", word: phase, tone, reason: REASONS[reason] ?? reason };
 }
 

@@ -16,7 +16,11 @@ const COMMANDS = [
     label: "Promote",
     verb: "promote",
     isPossible: (status) => isUnderTrial(status) && !isManual(status),
-    question: (status) => ({ title: `Promote ${status.canary.version}?`, text: `Ends the present wait${next(status)}, whatever evidence is missing. It goes on being judged.`, confirm: "Promote" }),
+    question: (status) => ({
+      title: `Promote ${status.canary.version}?`,
+      text: `Ends the present wait${next(status)}, whatever evidence is missing. It goes on being judged.`,
+      confirm: "Promote",
+    }),
     done: "Promoted by one step.",
   },
   {
@@ -24,16 +28,35 @@ const COMMANDS = [
     verb: "promote",
     body: { full: true },
     isPossible: isUnderTrial,
-    question: (status) => ({ title: `Promote ${status.canary.version} in full?`, text: "Goes to 100 % at once and judges nothing any more: no failure takes it back by itself.", confirm: "Promote in full", tone: "warn" }),
+    question: (status) => ({
+      title: `Promote ${status.canary.version} in full?`,
+      text: "Goes to 100 % at once and judges nothing any more: no failure takes it back by itself.",
+      confirm: "Promote in full",
+      tone: "warn",
+    }),
     done: "Promoted in full.",
   },
-  { label: "Pause", verb: "pause", isPossible: (status) => status.phase === "Progressing", done: "Paused: weight and clock stand still; a failing canary is still taken back." },
-  { label: "Resume", verb: "resume", isPossible: (status) => status.phase === "Paused" && !isManual(status) && status.reason !== "AwaitingPromotion", done: "Resumed." },
+  {
+    label: "Pause",
+    verb: "pause",
+    isPossible: (status) => status.phase === "Progressing",
+    done: "Paused: weight and clock stand still; a failing canary is still taken back.",
+  },
+  {
+    label: "Resume",
+    verb: "resume",
+    isPossible: (status) => status.phase === "Paused" && !isManual(status) && status.reason !== "AwaitingPromotion",
+    done: "Resumed.",
+  },
   {
     label: "Retry",
     verb: "retry",
     isPossible: (status) => isTakenBack(status) && Boolean(status.canary),
-    question: (status) => ({ title: `Try ${status.canary.version} again?`, text: "It gets traffic again from the first step on, with fresh counts.", confirm: "Retry" }),
+    question: (status) => ({
+      title: `Try ${status.canary.version} again?`,
+      text: "It gets traffic again from the first step on, with fresh counts.",
+      confirm: "Retry",
+    }),
     done: "It begins again.",
   },
   {
@@ -41,7 +64,13 @@ const COMMANDS = [
     verb: "abort",
     tone: "bad",
     isPossible: isUnderTrial,
-    question: (status) => ({ title: `Abort ${status.canary.version}?`, text: `Its weight goes from ${percent(status.weight.inForce)} to 0 at once; ${status.stable.version} serves everyone.`, confirm: "Abort now", tone: "bad", field: { label: "Reason, for events and history (may be empty)" } }),
+    question: (status) => ({
+      title: `Abort ${status.canary.version}?`,
+      text: `Its weight goes from ${percent(status.weight.inForce)} to 0 at once; ${status.stable.version} serves everyone.`,
+      confirm: "Abort now",
+      tone: "bad",
+      field: { label: "Reason, for events and history (may be empty)" },
+    }),
     done: "Aborted: weight 0.",
   },
 ];
@@ -50,7 +79,12 @@ const COMMANDS = [
 export function actions(take) {
   let present = null;
   const buttons = COMMANDS.map((entry) => {
-    const button = el("button", { type: "button", textContent: entry.label, className: "action", data: { tone: entry.tone ?? "plain" } });
+    const button = el("button", {
+      type: "button",
+      textContent: entry.label,
+      className: "action",
+      data: { tone: entry.tone ?? "plain" },
+    });
     button.onclick = () => run(entry);
     return button;
   });
@@ -62,13 +96,16 @@ export function actions(take) {
     element,
     update(status) {
       present = status;
-      COMMANDS.forEach((entry, i) => setAttribute(buttons[i], "aria-disabled", entry.isPossible(status) ? null : "true"));
+      COMMANDS.forEach((entry, i) =>
+        setAttribute(buttons[i], "aria-disabled", entry.isPossible(status) ? null : "true"),
+      );
     },
   };
 
   async function run(entry) {
     if (!present) return;
-    if (!entry.isPossible(present)) return say(`${entry.label}: not possible while it is ${present.phase} (${present.message})`, "faint");
+    if (!entry.isPossible(present))
+      return say(`${entry.label}: not possible while it is ${present.phase} (${present.message})`, "faint");
     if (token.state() !== "right" && token.state() !== "unchecked" && !(await enter())) return say(hint());
     const seen = present;
     const answer = entry.question ? await ask(entry.question(seen)) : "";

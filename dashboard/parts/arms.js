@@ -14,7 +14,9 @@ export function arms() {
     element,
     update(status) {
       const shown = ["stable", "canary"].filter((role) => status[role]).map((role) => [role, status[role]]);
-      rebuild(lists, JSON.stringify(shown.map(([role, arm]) => [role, arm.version, arm.endpoints])), () => shown.map(([role, arm]) => one(role, arm)));
+      rebuild(lists, JSON.stringify(shown.map(([role, arm]) => [role, arm.version, arm.endpoints])), () =>
+        shown.map(([role, arm]) => one(role, arm)),
+      );
       setText(shield, shieldWords(status.shield));
     },
   };
@@ -26,16 +28,35 @@ function one(role, arm) {
   const items = sorted.slice(0, LISTED).map(endpoint);
   if (items.length === 0) items.push(el("li", { textContent: "✖ none", data: { tone: "bad" } }));
   if (rest > 0) items.push(el("li", { className: "hint", textContent: `and ${count(rest)} more` }));
-  return el("div", {}, el("h3", { className: `of-${role}` }, el("span", { className: "role", textContent: role }), " ", el("span", { className: "version", textContent: arm.version })), el("ul", {}, ...items));
+  return el(
+    "div",
+    {},
+    el(
+      "h3",
+      { className: `of-${role}` },
+      el("span", { className: "role", textContent: role }),
+      " ",
+      el("span", { className: "version", textContent: arm.version }),
+    ),
+    el("ul", {}, ...items),
+  );
 }
 
 function endpoint({ address, healthy, reason }) {
   const words = healthy ? `● ${address}` : `✖ ${address}: ${reason ?? "not healthy"}`;
-  return el("li", { data: { tone: healthy ? "good" : "bad" } }, words, healthy ? el("span", { className: "unseen", textContent: " healthy" }) : null);
+  return el(
+    "li",
+    { data: { tone: healthy ? "good" : "bad" } },
+    words,
+    healthy ? el("span", { className: "unseen", textContent: " healthy" }) : null,
+  );
 }
 
 function shieldWords({ answered, failed, overBudget }) {
   if (answered + failed + overBudget === 0) return "Shield: nothing to do in this generation.";
-  const rest = [failed && `${count(failed)} failed there as well`, overBudget && `${count(overBudget)} not tried, the retry budget was used up`].filter(Boolean);
+  const rest = [
+    failed && `${count(failed)} failed there as well`,
+    overBudget && `${count(overBudget)} not tried, the retry budget was used up`,
+  ].filter(Boolean);
   return `Shield: ${counted(answered, "failed canary request")} answered by stable${rest.map((text) => `, ${text}`).join("")}.`;
 }

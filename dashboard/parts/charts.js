@@ -6,7 +6,11 @@ import { UNKNOWN, clock, count, latency, percent } from "../numbers.js";
 import { successOf } from "../past.js";
 
 const HEIGHT = 132;
-const RANGES = [[1, "1 min"], [5, "5 min"], [15, "15 min"]];
+const RANGES = [
+  [1, "1 min"],
+  [5, "5 min"],
+  [15, "15 min"],
+];
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => () => style.getPropertyValue(name).trim();
 const quantile = (field) => (arm) => (sample) => sample[arm]?.[field];
@@ -15,8 +19,20 @@ const milliseconds = { format: latency, isLogarithmic: true };
 
 /** Title, the lines (stable first) and how a value is written. */
 const CHARTS = [
-  { title: "Weight of the canary", lines: { canary: (sample) => sample.weight }, format: percent, low: 0, high: 100, isStepped: true },
-  { title: "Success, over 10 s", lines: both(successOf), format: (value) => percent(Math.floor(value * 100 + 1e-6) / 100), high: 100 },
+  {
+    title: "Weight of the canary",
+    lines: { canary: (sample) => sample.weight },
+    format: percent,
+    low: 0,
+    high: 100,
+    isStepped: true,
+  },
+  {
+    title: "Success, over 10 s",
+    lines: both(successOf),
+    format: (value) => percent(Math.floor(value * 100 + 1e-6) / 100),
+    high: 100,
+  },
   { title: "Requests a second", lines: both(rate), format: (value) => count(Math.round(value)), low: 0 },
   { title: "P50", lines: both(quantile("p50Ms")), ...milliseconds },
   { title: "P95", lines: both(quantile("p95Ms")), ...milliseconds },
@@ -26,15 +42,27 @@ const CHARTS = [
 export function charts() {
   let [minutes, past, Plot] = [5, null, null];
   const panels = CHARTS.map(panel);
-  const ranges = RANGES.map(([range, label]) => el("button", { type: "button", textContent: label, onclick: () => choose(range) }));
+  const ranges = RANGES.map(([range, label]) =>
+    el("button", { type: "button", textContent: label, onclick: () => choose(range) }),
+  );
   const legend = el(
     "p",
     { className: "legend" },
     el("span", { className: "key of-stable", textContent: "stable, thin line" }),
     el("span", { className: "key of-canary", textContent: "canary, thick line" }),
   );
-  const bar = el("div", { className: "chart-bar" }, legend, el("div", { className: "ranges", role: "group", "aria-label": "Time shown" }, ...ranges));
-  const element = card("Over time", "charts", bar, el("div", { className: "chart-grid" }, ...panels.map((panel) => panel.element)));
+  const bar = el(
+    "div",
+    { className: "chart-bar" },
+    legend,
+    el("div", { className: "ranges", role: "group", "aria-label": "Time shown" }, ...ranges),
+  );
+  const element = card(
+    "Over time",
+    "charts",
+    bar,
+    el("div", { className: "chart-grid" }, ...panels.map((panel) => panel.element)),
+  );
   choose(minutes);
   const resized = new ResizeObserver(() => panels.forEach((panel) => panel.resize()));
   resized.observe(element);
@@ -86,7 +114,12 @@ function panel(chart) {
   const values = arms.map((arm) => el("span", { className: `value of-${arm}` }));
   const at = el("span", { className: "hint at" });
   const canvas = el("div", { className: "plot", role: "img" });
-  const element = el("figure", { className: "chart" }, el("figcaption", {}, el("span", { className: "chart-title", textContent: chart.title }), ...values, at), canvas);
+  const element = el(
+    "figure",
+    { className: "chart" },
+    el("figcaption", {}, el("span", { className: "chart-title", textContent: chart.title }), ...values, at),
+    canvas,
+  );
   const self = { element, plot: null, draw, resize };
   return self;
 
@@ -111,7 +144,12 @@ function panel(chart) {
     const row = pointed ?? plot.data[0].length - 1;
     arms.forEach((arm, i) => setText(values[i], write(plot.data[i + 1][row])));
     setText(at, pointed === null ? "" : clock(plot.data[0][row] * 1000));
-    if (pointed === null) setAttribute(canvas, "aria-label", `${chart.title}: ${arms.map((arm, i) => `${arm} ${values[i].textContent}`).join(", ")}`);
+    if (pointed === null)
+      setAttribute(
+        canvas,
+        "aria-label",
+        `${chart.title}: ${arms.map((arm, i) => `${arm} ${values[i].textContent}`).join(", ")}`,
+      );
   }
 
   function write(value) {
@@ -126,17 +164,39 @@ function panel(chart) {
       // A weight holds until the next one: no slope between two of them.
       ...(chart.isStepped ? { paths: Plot.paths.stepped({ align: -1 }), fill: colour("--canary-faint") } : {}),
     });
-    const axis = { stroke: colour("--muted"), font: "11px system-ui, sans-serif", grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const axis = {
+      stroke: colour("--muted"),
+      font: "11px system-ui, sans-serif",
+      grid: { stroke: colour("--line"), width: 1 },
+      ticks: { show: false },
+    };
     return {
       width: canvas.clientWidth,
       height: HEIGHT,
       legend: { show: false },
       padding: [8, 16, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 }, sync: { key: "sluice" } },
-      scales: { x: { range: () => self.span }, y: { distr: chart.isLogarithmic ? 3 : 1, range: (plot, low, high) => bounds(chart, low, high) } },
+      scales: {
+        x: { range: () => self.span },
+        y: { distr: chart.isLogarithmic ? 3 : 1, range: (plot, low, high) => bounds(chart, low, high) },
+      },
       axes: [
-        { ...axis, size: 24, space: 46, values: (plot, splits) => splits.map((second) => (second % 60 ? clock(second * 1000).slice(5) : clock(second * 1000).slice(0, 5))) },
-        { ...axis, size: 54, space: 28, values: (plot, splits) => splits.map((value) => chart.format(value)), ...(chart.isLogarithmic ? { splits: (plot, axis, low, high) => rungs(low, high), filter: (plot, splits) => splits } : {}) },
+        {
+          ...axis,
+          size: 24,
+          space: 46,
+          values: (plot, splits) =>
+            splits.map((second) => (second % 60 ? clock(second * 1000).slice(5) : clock(second * 1000).slice(0, 5))),
+        },
+        {
+          ...axis,
+          size: 54,
+          space: 28,
+          values: (plot, splits) => splits.map((value) => chart.format(value)),
+          ...(chart.isLogarithmic
+            ? { splits: (plot, axis, low, high) => rungs(low, high), filter: (plot, splits) => splits }
+            : {}),
+        },
       ],
       series: [{}, ...arms.map(line)],
       hooks: { setCursor: [read] },
@@ -155,7 +215,8 @@ function bounds(chart, low, high) {
 /** 1, 1.5, 2, 3, … within the bounds; fewer where they would be many. */
 function rungs(low, high) {
   const all = [];
-  for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) all.push(power, power * 1.5, power * 2, power * 3, power * 5, power * 7);
+  for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10)
+    all.push(power, power * 1.5, power * 2, power * 3, power * 5, power * 7);
   const within = all.filter((value) => value >= low && value <= high);
   const leading = (value) => Math.round((value / 10 ** Math.floor(Math.log10(value) + 1e-9)) * 10) / 10;
   const tens = within.filter((value) => leading(value) === 1);

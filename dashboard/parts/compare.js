@@ -24,7 +24,13 @@ const ROWS = [
 export function compare() {
   const answer = el("p", { className: "answer" });
   const heads = ["stable", "canary", "difference"].map((role) =>
-    el("th", { scope: "col", className: `of-${role}` }, el("span", { className: "role", textContent: role }), " ", el("span", { className: "version" })),
+    el(
+      "th",
+      { scope: "col", className: `of-${role}` },
+      el("span", { className: "role", textContent: role }),
+      " ",
+      el("span", { className: "version" }),
+    ),
   );
   const rows = ROWS.map(([title]) => {
     const cells = ["stable", "canary", "difference"].map((role) => el("td", { className: `of-${role}` }));
@@ -33,7 +39,10 @@ export function compare() {
   const table = el(
     "table",
     { className: "compare-table" },
-    el("caption", { className: "hint", textContent: "The last 30 seconds (latencies: of a typical second); below the line, this generation" }),
+    el("caption", {
+      className: "hint",
+      textContent: "The last 30 seconds (latencies: of a typical second); below the line, this generation",
+    }),
     el("thead", {}, el("tr", {}, el("td"), ...heads)),
     el("tbody", {}, ...rows.map((row) => row.element)),
   );
@@ -68,7 +77,8 @@ export function judge(status, stable, canary) {
   if (canary.recent.requests === 0) return ["○ Not known: no canary request in the last 30 s", "faint"];
   const worst = worstMetric(status);
   if (worst && worst.share >= 1) return [`✖ Worse than stable: ${metricName(worst.name).toLowerCase()}`, "bad"];
-  if (worst && worst.share >= 0.5) return [`▲ Perhaps worse: strong sign in ${metricName(worst.name).toLowerCase()}`, "warn"];
+  if (worst && worst.share >= 0.5)
+    return [`▲ Perhaps worse: strong sign in ${metricName(worst.name).toLowerCase()}`, "warn"];
   if (status.metrics.every((metric) => metric.rel === null)) return ["○ Not compared: stable gets no traffic", "faint"];
   return [`● No worse than stable${faster(stable.recent, canary.recent)}`, "good"];
 }
@@ -86,14 +96,18 @@ function faster(stable, canary) {
   const ratio = canary.p95Ms / stable.p95Ms;
   const isSmall = Math.abs(ratio - 1) < 0.3 || Math.abs(canary.p95Ms - stable.p95Ms) < 5;
   if (!stable.p95Ms || !canary.p95Ms || isSmall) return "";
-  return ratio < 1 ? `, P95 ${percent(Math.round((1 - ratio) * 100))} faster` : `, though P95 is ${percent(Math.round((ratio - 1) * 100))} slower`;
+  return ratio < 1
+    ? `, P95 ${percent(Math.round((1 - ratio) * 100))} faster`
+    : `, though P95 is ${percent(Math.round((ratio - 1) * 100))} slower`;
 }
 
 function successDifference(stable, canary) {
   if (stable.success === null || canary.success === null) return ["", "faint"];
   const points = Math.round((canary.success - stable.success) * 10_000) / 100;
   if (Math.abs(points) < 0.01) return ["same", "faint"];
-  return points < 0 ? [`${Math.abs(points)} points worse`, points < -0.5 ? "bad" : "faint"] : [`${points} points better`, "good"];
+  return points < 0
+    ? [`${Math.abs(points)} points worse`, points < -0.5 ? "bad" : "faint"]
+    : [`${points} points better`, "good"];
 }
 
 function timeDifference(field) {
@@ -103,6 +117,8 @@ function timeDifference(field) {
     const isSame = Math.abs(more) < 1 || Math.abs(more) / stable[field] < 0.05;
     if (isSame) return ["same", "faint"];
     const isMuch = Math.abs(more) / stable[field] > 0.5;
-    return more > 0 ? [`${latency(more)} slower`, isMuch ? "bad" : "faint"] : [`${latency(-more)} faster`, isMuch ? "good" : "faint"];
+    return more > 0
+      ? [`${latency(more)} slower`, isMuch ? "bad" : "faint"]
+      : [`${latency(-more)} faster`, isMuch ? "good" : "faint"];
   };
 }

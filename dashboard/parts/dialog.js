@@ -4,8 +4,21 @@ import { el } from "../dom.js";
 
 /** Asks; gives what was written into the field (empty without one), or `null`. */
 export function ask({ title, text, confirm, tone, field }) {
-  const input = field && el("input", { type: field.type ?? "text", id: "dialog-field", maxLength: field.maxLength ?? 200, autocomplete: "off", spellcheck: false });
-  const yes = el("button", { type: "submit", className: "strong", textContent: confirm, data: { tone: tone ?? "accent" } });
+  const input =
+    field &&
+    el("input", {
+      type: field.type ?? "text",
+      id: "dialog-field",
+      maxLength: field.maxLength ?? 200,
+      autocomplete: "off",
+      spellcheck: false,
+    });
+  const yes = el("button", {
+    type: "submit",
+    className: "strong",
+    textContent: confirm,
+    data: { tone: tone ?? "accent" },
+  });
   const no = el("button", { type: "button", textContent: "Cancel" });
   const form = el(
     "form",

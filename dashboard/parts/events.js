@@ -29,7 +29,9 @@ export function events() {
 
   function show() {
     rebuild(list, known.length === 0 ? "none" : `${known[0].atMs} ${known.length} ${known[0].message}`, () =>
-      known.length === 0 ? [el("li", { className: "empty", textContent: "Nothing since the proxy was started." })] : known.map(one),
+      known.length === 0
+        ? [el("li", { className: "empty", textContent: "Nothing since the proxy was started." })]
+        : known.map(one),
     );
   }
 }
@@ -40,7 +42,7 @@ function one(decision) {
     "li",
     { className: "event" },
     el("time", { dateTime: new Date(decision.atMs).toISOString(), textContent: moment(decision.atMs) }),
-    el("span", { className: "badge", data: { tone } , textContent: `${sign} ${word}` }),
+    el("span", { className: "badge", data: { tone }, textContent: `${sign} ${word}` }),
     el("span", { className: "event-text", textContent: `${decision.version}: ${decision.message}` }),
   );
 }

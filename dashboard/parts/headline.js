@@ -10,8 +10,10 @@ export function headline() {
   const name = el("span", { className: "name" });
   const title = el("h1", { className: "headline-title" }, name, el("span", { className: "phase" }, sign, word, reason));
   const sentence = el("p", { className: "sentence" });
+  // Read out when the phase changes, and only then.
+  const spoken = el("p", { className: "unseen", role: "status" });
   const facts = el("p", { className: "facts" });
-  const element = el("div", { className: "headline" }, title, sentence, facts);
+  const element = el("div", { className: "headline" }, title, sentence, facts, spoken);
   return {
     element,
     update(status) {
@@ -21,6 +23,7 @@ export function headline() {
       setText(sign, shown.sign);
       setText(word, shown.word);
       setText(reason, ` · ${shown.reason}`);
+      setText(spoken, `${status.name}: ${shown.word}, ${shown.reason}`);
       setText(sentence, sentenceCase(status.message, [status.stable.version, status.canary?.version]));
       const strategies = { blueGreen: "blue-green", canary: "canary", manual: "weight by hand" };
       setText(facts, `Strategy ${strategies[status.strategy] ?? status.strategy}, generation ${status.generation}`);

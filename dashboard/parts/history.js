@@ -13,7 +13,9 @@ export function history() {
       const { name, generations } = answer;
       const key = JSON.stringify(generations.map((past) => [past.generation, past.outcome]));
       rebuild(list, key, () =>
-        generations.length === 0 ? [el("li", { className: "empty", textContent: "No generation has ended yet." })] : generations.map((past) => one(name, past)),
+        generations.length === 0
+          ? [el("li", { className: "empty", textContent: "No generation has ended yet." })]
+          : generations.map((past) => one(name, past)),
       );
     },
   };
@@ -27,7 +29,9 @@ function one(name, past) {
   return el(
     "li",
     { className: "past" },
-    el("div", { className: "past-head" },
+    el(
+      "div",
+      { className: "past-head" },
       el("span", { className: "past-number", textContent: `Generation ${past.generation}` }),
       el("span", { className: "version", textContent: past.version }),
       el("span", { className: "hint", textContent: `beside ${past.stable}` }),
@@ -41,7 +45,9 @@ function one(name, past) {
 }
 
 function scores(verdict) {
-  const parts = [`${count(verdict.x)} of ${count(verdict.n)} canary requests ${deed(verdict.metric)}, stable ${count(verdict.xStable)} of ${count(verdict.nStable)}`];
+  const parts = [
+    `${count(verdict.x)} of ${count(verdict.n)} canary requests ${deed(verdict.metric)}, stable ${count(verdict.xStable)} of ${count(verdict.nStable)}`,
+  ];
   if (verdict.abs !== null) parts.push(`score ${score(verdict.abs)} (${score(verdict.absThreshold)} needed)`);
   if (verdict.rel !== null) parts.push(`against stable ${score(verdict.rel)} (${score(verdict.relThreshold)} needed)`);
   return parts.join("; ");
@@ -49,7 +55,12 @@ function scores(verdict) {
 
 /** The generation as `GET …/history` has it, alone in a file. */
 function download(name, past) {
-  const button = el("button", { type: "button", className: "quiet", textContent: "Save the record", title: "A file for `sluice replay`" });
+  const button = el("button", {
+    type: "button",
+    className: "quiet",
+    textContent: "Save the record",
+    title: "A file for `sluice replay`",
+  });
   button.setAttribute("aria-label", `Save the record of generation ${past.generation}`);
   button.onclick = () => {
     const text = JSON.stringify({ name, generations: [past] }, null, 1);

@@ -92,7 +92,11 @@ function bars(element, status) {
       const { requestsSeen: seen, requestsNeeded: needed, verdict } = metric;
       if (metric.pro === null || metric.pro === undefined) continue;
       const isProven = verdict === "good" || (needed && seen >= needed);
-      const text = isProven ? `proven with ${counted(seen, "request")}` : needed ? `${count(seen)} of ${counted(needed, "request")}` : "more requests alone won't prove it";
+      const text = isProven
+        ? `proven with ${counted(seen, "request")}`
+        : needed
+          ? `${count(seen)} of ${counted(needed, "request")}`
+          : "more requests alone won't prove it";
       rows.push([metricName(metric.metric), isProven ? 1 : needed ? seen / needed : 0, text]);
     }
   }
@@ -107,6 +111,23 @@ function bars(element, status) {
 }
 
 function bar(title) {
-  const track = el("span", { className: "track", role: "meter", "aria-label": title, "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": "0" }, el("span", { className: "track-fill" }));
-  return el("div", { className: "progress-row" }, el("span", { className: "progress-title", textContent: title }), track, el("span", { className: "progress-text" }));
+  const track = el(
+    "span",
+    {
+      className: "track",
+      role: "meter",
+      "aria-label": title,
+      "aria-valuemin": "0",
+      "aria-valuemax": "100",
+      "aria-valuenow": "0",
+    },
+    el("span", { className: "track-fill" }),
+  );
+  return el(
+    "div",
+    { className: "progress-row" },
+    el("span", { className: "progress-title", textContent: title }),
+    track,
+    el("span", { className: "progress-text" }),
+  );
 }

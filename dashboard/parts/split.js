@@ -38,7 +38,12 @@ export function split() {
 function arm(role) {
   const share = el("strong", { className: "share" });
   const version = el("span", { className: "version" });
-  const element = el("p", { className: `split-arm of-${role}` }, share, el("span", { className: "role" }, role, " ", version));
+  const element = el(
+    "p",
+    { className: `split-arm of-${role}` },
+    share,
+    el("span", { className: "role" }, role, " ", version),
+  );
   return {
     element,
     update(text, name) {

@@ -5,7 +5,8 @@ import { el, setAttribute, setText } from "../dom.js";
 import * as token from "../token.js";
 import { ask } from "./dialog.js";
 
-const WHERE = "It stands in the file admin.token in the proxy's stateDir, and in the address that the proxy prints when it starts.";
+const WHERE =
+  "It stands in the file admin.token in the proxy's stateDir, and in the address that the proxy prints when it starts.";
 
 const STATES = {
   none: ["⚿ Read only", "Enter token"],
@@ -32,8 +33,16 @@ export function access() {
 
 /** Asks for the token; says whether there is a right one afterwards. */
 export async function enter() {
-  const text = token.state() === "wrong" ? `The present token was refused. ${WHERE}` : `Commands need the token of the admin API. ${WHERE}`;
-  const answer = await ask({ title: "Token", text, confirm: "Use this token", field: { label: "Token", type: "password", isFirst: true } });
+  const text =
+    token.state() === "wrong"
+      ? `The present token was refused. ${WHERE}`
+      : `Commands need the token of the admin API. ${WHERE}`;
+  const answer = await ask({
+    title: "Token",
+    text,
+    confirm: "Use this token",
+    field: { label: "Token", type: "password", isFirst: true },
+  });
   if (answer === null) return false;
   token.set(answer);
   await checkToken();
@@ -42,7 +51,13 @@ export async function enter() {
 
 /** Instead of everything else, where the proxy shows nothing without the token. */
 export function locked() {
-  const button = el("button", { type: "button", className: "strong", textContent: "Enter token", data: { tone: "accent" }, onclick: enter });
+  const button = el("button", {
+    type: "button",
+    className: "strong",
+    textContent: "Enter token",
+    data: { tone: "accent" },
+    onclick: enter,
+  });
   return el(
     "section",
     { className: "card plain" },

@@ -9,11 +9,25 @@ import { Stage } from "./src/stage.js";
 import { until } from "./src/wait.js";
 
 const FOLDER = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
-const LOOKS = [["light", { colorScheme: "light" }], ["dark", { colorScheme: "dark" }], ["narrow", { colorScheme: "light", viewport: NARROW }]];
+const LOOKS = [
+  ["light", { colorScheme: "light" }],
+  ["dark", { colorScheme: "dark" }],
+  ["narrow", { colorScheme: "light", viewport: NARROW }],
+];
 const only = process.argv[2];
 
-const STEPS = [{ setWeight: 10 }, { pause: { duration: "8s" } }, { setWeight: 25 }, { pause: { duration: "10m" } }, { setWeight: 50 }, { pause: { duration: "10m" } }];
-const SHOP = { strategy: { canary: { steps: STEPS, bake: "5m" } }, analysis: { successRate: { min: "97%" }, latency: { quantile: 0.95, max: "200ms" } } };
+const STEPS = [
+  { setWeight: 10 },
+  { pause: { duration: "8s" } },
+  { setWeight: 25 },
+  { pause: { duration: "10m" } },
+  { setWeight: 50 },
+  { pause: { duration: "10m" } },
+];
+const SHOP = {
+  strategy: { canary: { steps: STEPS, bake: "5m" } },
+  analysis: { successRate: { min: "97%" }, latency: { quantile: 0.95, max: "200ms" } },
+};
 
 mkdirSync(FOLDER, { recursive: true });
 const browser = await launch();
@@ -64,7 +78,12 @@ async function held() {
 async function list() {
   const stage = await Stage.start({
     rollouts: (arm, { stablePort, canaryPort }) =>
-      Array.from({ length: 24 }, (_, i) => ({ name: i === 0 ? "shop" : `service-${i + 1}`, stable: arm("v1", stablePort), ...(i % 3 === 0 ? { canary: arm("v2", canaryPort) } : {}), ...(i % 2 ? SHOP : { strategy: { canary: { steps: [{ setWeight: 20 }, { pause: {} }] } } }) })),
+      Array.from({ length: 24 }, (_, i) => ({
+        name: i === 0 ? "shop" : `service-${i + 1}`,
+        stable: arm("v1", stablePort),
+        ...(i % 3 === 0 ? { canary: arm("v2", canaryPort) } : {}),
+        ...(i % 2 ? SHOP : { strategy: { canary: { steps: [{ setWeight: 20 }, { pause: {} }] } } }),
+      })),
   });
   await stage.command("abort", { reason: "not today" }, "service-7");
   const pages = await openAll(stage, "");
@@ -94,7 +113,11 @@ async function shoot(pages, scene) {
 /** What fits on a screen, for the README. */
 async function crop(page, name) {
   const charts = await page.locator(".charts").boundingBox();
-  await page.screenshot({ path: `${FOLDER}${name}.png`, fullPage: true, clip: { x: 0, y: 0, width: charts.x * 2 + charts.width, height: charts.y + charts.height + 12 } });
+  await page.screenshot({
+    path: `${FOLDER}${name}.png`,
+    fullPage: true,
+    clip: { x: 0, y: 0, width: charts.x * 2 + charts.width, height: charts.y + charts.height + 12 },
+  });
 }
 
 async function done(pages, stage) {
@@ -103,7 +126,11 @@ async function done(pages, stage) {
 }
 
 async function release(stage, canary) {
-  await fetch(`http://127.0.0.1:${stage.adminPort}/v1/rollouts/shop/canary`, { method: "PUT", headers: { Authorization: `Bearer ${stage.token}`, "Content-Type": "application/json" }, body: JSON.stringify(canary) });
+  await fetch(`http://127.0.0.1:${stage.adminPort}/v1/rollouts/shop/canary`, {
+    method: "PUT",
+    headers: { Authorization: `Bearer ${stage.token}`, "Content-Type": "application/json" },
+    body: JSON.stringify(canary),
+  });
 }
 
 /** A picture needs a past to show; nothing is tested here. */

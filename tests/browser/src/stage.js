@@ -19,7 +19,12 @@ export const HELD = { strategy: { canary: { steps: [{ setWeight: 20 }, { pause: 
 
 /** One that walks by itself in a few seconds. */
 export const WALKING = {
-  strategy: { canary: { steps: [{ setWeight: 20 }, { pause: { duration: "2s" } }, { setWeight: 60 }, { pause: { duration: "2s" } }], bake: "1s" } },
+  strategy: {
+    canary: {
+      steps: [{ setWeight: 20 }, { pause: { duration: "2s" } }, { setWeight: 60 }, { pause: { duration: "2s" } }],
+      bake: "1s",
+    },
+  },
 };
 
 export const program = (name) => join(PROGRAMS, name);
@@ -34,7 +39,13 @@ export class Stage {
     stage.run("demo-backend", `127.0.0.1:${stage.stablePort}`, stable);
     stage.run("demo-backend", `127.0.0.1:${stage.canaryPort}`, canary);
     const arm = (version, port) => ({ version, endpoints: [`127.0.0.1:${port}`] });
-    const one = { name: "shop", stable: arm(stable, stage.stablePort), canary: arm(canary, stage.canaryPort), analysis: { successRate: { min: "99%" }, latency: { quantile: 0.95, max: "200ms" } }, ...rollout };
+    const one = {
+      name: "shop",
+      stable: arm(stable, stage.stablePort),
+      canary: arm(canary, stage.canaryPort),
+      analysis: { successRate: { min: "99%" }, latency: { quantile: 0.95, max: "200ms" } },
+      ...rollout,
+    };
     stage.config = {
       listeners: [{ address: `127.0.0.1:${stage.port}` }],
       admin: { address: `127.0.0.1:${stage.adminPort}`, ...admin },
@@ -43,9 +54,18 @@ export class Stage {
       rollouts: rollouts?.(arm, stage) ?? [one],
     };
     const { rollouts: all } = stage.config;
-    if (all.length > 1) stage.config.routes = all.map(({ name }) => ({ hosts: [`${name}.example`], paths: [{ prefix: "/" }], rollout: name }));
+    if (all.length > 1)
+      stage.config.routes = all.map(({ name }) => ({
+        hosts: [`${name}.example`],
+        paths: [{ prefix: "/" }],
+        rollout: name,
+      }));
     writeFileSync(join(stage.folder, "sluice.yaml"), JSON.stringify(stage.config));
-    await Promise.all([stage.stablePort, stage.canaryPort].map((port) => until("the backend listens", () => ask(port, "GET", "/healthz").then(({ status }) => status === 200))));
+    await Promise.all(
+      [stage.stablePort, stage.canaryPort].map((port) =>
+        until("the backend listens", () => ask(port, "GET", "/healthz").then(({ status }) => status === 200)),
+      ),
+    );
     await stage.startProxy();
     return stage;
   }
@@ -80,11 +100,19 @@ export class Stage {
   }
 
   async status(name = "shop") {
-    return JSON.parse((await ask(this.adminPort, "GET", `/v1/rollouts/${name}`, { Authorization: `Bearer ${this.token}` })).body);
+    return JSON.parse(
+      (await ask(this.adminPort, "GET", `/v1/rollouts/${name}`, { Authorization: `Bearer ${this.token}` })).body,
+    );
   }
 
   async command(verb, body = {}, name = "shop") {
-    const answer = await ask(this.adminPort, "POST", `/v1/rollouts/${name}/${verb}`, { Authorization: `Bearer ${this.token}`, "Content-Type": "application/json" }, JSON.stringify(body));
+    const answer = await ask(
+      this.adminPort,
+      "POST",
+      `/v1/rollouts/${name}/${verb}`,
+      { Authorization: `Bearer ${this.token}`, "Content-Type": "application/json" },
+      JSON.stringify(body),
+    );
     if (answer.status !== 200) throw new Error(`${verb}: ${answer.status} ${answer.body}`);
   }
 
@@ -100,7 +128,10 @@ export class Stage {
     const [stable, canary] = [this.config.rollouts[0].stable.version, this.config.rollouts[0].canary?.version];
     const send = () =>
       ask(this.port, "GET", "/", {}, undefined, agent).then(
-        ({ body }) => (seen[body.includes(`version ${stable}`) ? "stable" : body.includes(`version ${canary}`) ? "canary" : "other"] += 1),
+        ({ body }) =>
+          (seen[
+            body.includes(`version ${stable}`) ? "stable" : body.includes(`version ${canary}`) ? "canary" : "other"
+          ] += 1),
         () => (seen.other += 1),
       );
     this.loads = [...(this.loads ?? []), setInterval(send, 1000 / perSecond)];
@@ -109,7 +140,9 @@ export class Stage {
 
   async close() {
     (this.loads ?? []).forEach(clearInterval);
-    const ended = this.children.filter((child) => child.exitCode === null && child.signalCode === null).map((child) => once(child, "exit"));
+    const ended = this.children
+      .filter((child) => child.exitCode === null && child.signalCode === null)
+      .map((child) => once(child, "exit"));
     this.children.forEach((child) => child.kill("SIGKILL"));
     await Promise.all(ended);
     await rm(this.folder, { recursive: true, force: true });
@@ -118,13 +151,16 @@ export class Stage {
 
 export function ask(port, method, path, headers = {}, body = undefined, agent = undefined) {
   return new Promise((resolve, reject) => {
-    const request = http.request({ host: "127.0.0.1", port, method, path, headers, agent, timeout: 5_000 }, (response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (piece) => (text += piece));
-      response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body: text }));
-      response.on("error", reject);
-    });
+    const request = http.request(
+      { host: "127.0.0.1", port, method, path, headers, agent, timeout: 5_000 },
+      (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (piece) => (text += piece));
+        response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body: text }));
+        response.on("error", reject);
+      },
+    );
     request.on("error", reject);
     request.on("timeout", () => request.destroy(new Error("no answer")));
     request.end(body);

@@ -10,12 +10,31 @@ import { parser } from "../../../dashboard/stream.js";
 
 const plain = (text) => text.replaceAll("\u202f", " ");
 const arm = (requests, failures, p95Ms = 5) => ({ requests, failures, p50Ms: 4, p95Ms, p99Ms: 9 });
-const sample = (second, canary, generation = 1) => ({ atMs: second * 1000, generation, weight: 10, stable: arm(90, 0), canary });
+const sample = (second, canary, generation = 1) => ({
+  atMs: second * 1000,
+  generation,
+  weight: 10,
+  stable: arm(90, 0),
+  canary,
+});
 
 test("numbers read as on the command line", () => {
-  assert.deepEqual([1, 0.999999, 0.9999, 0.9968, 0, null].map((rate) => plain(numbers.success(rate))), ["100 %", "99.99 %", "99.99 %", "99.68 %", "0 %", "–"]);
-  assert.deepEqual([0.42, 4, 9.96, 41.4, 999.6, 12_340].map((ms) => plain(numbers.latency(ms))), ["0.4 ms", "4 ms", "10 ms", "41 ms", "1.00 s", "12.34 s"]);
-  assert.deepEqual([0.4, 59.9, 130, 300, 3_900, 273_600].map(numbers.duration), ["0s", "59s", "2m 10s", "5m", "1h 5m", "3d 4h"]);
+  assert.deepEqual(
+    [1, 0.999999, 0.9999, 0.9968, 0, null].map((rate) => plain(numbers.success(rate))),
+    ["100 %", "99.99 %", "99.99 %", "99.68 %", "0 %", "–"],
+  );
+  assert.deepEqual(
+    [0.42, 4, 9.96, 41.4, 999.6, 12_340].map((ms) => plain(numbers.latency(ms))),
+    ["0.4 ms", "4 ms", "10 ms", "41 ms", "1.00 s", "12.34 s"],
+  );
+  assert.deepEqual([0.4, 59.9, 130, 300, 3_900, 273_600].map(numbers.duration), [
+    "0s",
+    "59s",
+    "2m 10s",
+    "5m",
+    "1h 5m",
+    "3d 4h",
+  ]);
   assert.deepEqual([20.707, -3.12, -0.01].map(numbers.score), ["20.7", "−3.1", "0.0"]);
   assert.equal(numbers.count(1_234_567), "1,234,567");
 });
@@ -25,7 +44,10 @@ test("a sample counts once, and only fifteen minutes are kept", () => {
   assert.ok(past.add([sample(1, null), sample(2, null)]));
   assert.ok(!past.add([sample(2, null)]));
   past.add([sample(1_000, null)]);
-  assert.deepEqual(past.samples.map(({ atMs }) => atMs), [1_000_000]);
+  assert.deepEqual(
+    past.samples.map(({ atMs }) => atMs),
+    [1_000_000],
+  );
 });
 
 test("the last half minute is of this generation alone", () => {
@@ -52,13 +74,23 @@ test("events are read whole, however the stream is cut", () => {
     const seen = [];
     const parse = parser((kind, value) => seen.push([kind, value]));
     for (let at = 0; at < text.length; at += size) parse(text.slice(at, at + size));
-    assert.deepEqual(seen, [["status", { a: 1 }], ["decision", { b: "x: y" }]]);
+    assert.deepEqual(seen, [
+      ["status", { a: 1 }],
+      ["decision", { b: "x: y" }],
+    ]);
   }
 });
 
 test("the story of a revert names N, X, limit, requests and time, and of an abort its reason", () => {
   const verdict = { rule: "sequential", metric: "failures", n: 5, x: 5, nStable: 95, xStable: 0 };
-  const status = { message: "v2 was taken back: not today", canary: { version: "v2" }, stable: { version: "v1" }, metrics: [{ metric: "failures", limit: "at most 1 % failed" }], verdict, revert: { milliseconds: 38.2, failedRequests: 5, userFailures: 0 } };
+  const status = {
+    message: "v2 was taken back: not today",
+    canary: { version: "v2" },
+    stable: { version: "v1" },
+    metrics: [{ metric: "failures", limit: "at most 1 % failed" }],
+    verdict,
+    revert: { milliseconds: 38.2, failedRequests: 5, userFailures: 0 },
+  };
   assert.equal(
     plain(retell(status)),
     "5 of 5 requests to v2 failed, while 0 of 95 requests to v1 did. Allowed is at most 1 % failed. From the first failure to weight 0 it took 38 ms and 5 failed requests; no user saw one of them. Everyone is served by v1 now.",

@@ -40,7 +40,10 @@ async function assertCalm(page) {
   assert.deepEqual(page.faults, []);
   assert.deepEqual(await page.evaluate(() => globalThis.violations), []);
   const own = new URL(page.url()).origin;
-  assert.deepEqual(page.requests.filter((url) => !url.startsWith(own) && !url.startsWith("blob:")), []);
+  assert.deepEqual(
+    page.requests.filter((url) => !url.startsWith(own) && !url.startsWith("blob:")),
+    [],
+  );
   const shifts = await page.evaluate(() => globalThis.shifts);
   const sum = shifts.reduce((total, [value]) => total + value, 0);
   assert.ok(sum < 0.02, `the layout shifts by ${sum}: ${JSON.stringify(shifts)}`);
@@ -86,7 +89,11 @@ test("the keyboard alone is enough to abort", async () => {
   assert.equal(await focused(), "Skip to the content");
   for (let i = 0; i < 20 && (await focused()) !== "Abort"; i++) await page.keyboard.press("Tab");
   assert.equal(await focused(), "Abort");
-  assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), "none", "the focus can be seen");
+  assert.notEqual(
+    await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle),
+    "none",
+    "the focus can be seen",
+  );
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").waitFor();
   await page.keyboard.press("Escape");
@@ -103,7 +110,7 @@ test("a wrong token is told so and changes nothing, the right one can be entered
   stage = await Stage.start();
   const page = await open(browser, stage.page("#token=wrong-token-0123456789"));
   await says(page, "✖ Wrong token: read only");
-  assert.equal(new URL(page.url()).hash, "", "the token leaves the address");
+  assert.ok(!page.url().includes("token"), "the token leaves the address");
   await page.evaluate((hash) => (location.hash = hash), SHOP);
   await says(page, "The token was refused: you can look, but not command.");
   await page.getByRole("button", { name: "Resume" }).click();
@@ -155,7 +162,10 @@ test("names that contain markup are shown as they are", async () => {
   await page.getByRole("heading", { name: "<img src=x>" }).waitFor();
   assert.equal(await page.locator("main img, main script, main b").count(), 0);
   assert.equal(alerts, 0);
-  assert.deepEqual(page.faults.filter((fault) => !fault.includes("404")), []);
+  assert.deepEqual(
+    page.faults.filter((fault) => !fault.includes("404")),
+    [],
+  );
 });
 
 test("without the proxy the page says since when it is out of date, and comes back by itself", async () => {
@@ -171,16 +181,39 @@ test("without the proxy the page says since when it is out of date, and comes ba
   await page.locator('.phase-word:text("Degraded")').waitFor();
 });
 
+test("a page that nobody sees lets go of its stream, and is back at once", async () => {
+  const page = await shop();
+  await page.clock.install();
+  const show = (isHidden) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+  await show(true);
+  const ended = page.waitForEvent("requestfailed", (request) => request.url().includes("/events"));
+  await page.clock.fastForward(11_000);
+  await ended;
+  await stage.command("abort");
+  await show(false);
+  await page.locator('.phase-word:text("Degraded")').waitFor();
+});
+
 test("a revert is told with its evidence, and its record is a file that the command line recomputes", async () => {
   const page = await shop();
   stage.load(100);
   await stage.behave("canary", "failures=1");
   await page.getByRole("heading", { name: "Why v2 was taken back" }).waitFor();
   const story = await page.locator(".story").textContent();
-  assert.match(story, /^\d+ of \d+ requests to v2 failed, while 0 of \d+ requests? to v1 did\. Allowed is at most 1 % failed\. From the first failure to weight 0 it took [\d.]+\s(ms|s) and \d+ failed requests?; no user saw one of them\./);
+  assert.match(
+    story,
+    /^\d+ of \d+ requests to v2 failed, while 0 of \d+ requests? to v1 did\. Allowed is at most 1 % failed\. From the first failure to weight 0 it took [\d.]+\s(ms|s) and \d+ failed requests?; no user saw one of them\./,
+  );
   const verdict = (await stage.status()).verdict;
   await page.getByText(`${verdict.x} of ${verdict.n} requests to v2`).waitFor();
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save the record of generation 1" }).click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Save the record of generation 1" }).click(),
+  ]);
   assert.equal(download.suggestedFilename(), "shop-generation-1.json");
   const file = await download.path();
   assert.equal(JSON.parse(readFileSync(file, "utf8")).generations.length, 1);
@@ -193,7 +226,12 @@ test("a revert is told with its evidence, and its record is a file that the comm
 test("fifty rollouts are a table that can be filtered, and polls by one request", async () => {
   stage = await Stage.start({
     rollouts: (arm, { stablePort, canaryPort }) =>
-      Array.from({ length: 50 }, (_, i) => ({ name: `service-${i + 1}`, stable: arm("v1", stablePort), ...(i % 5 ? {} : { canary: arm("v2", canaryPort) }), strategy: { canary: { steps: [{ setWeight: 20 }, { pause: {} }] } } })),
+      Array.from({ length: 50 }, (_, i) => ({
+        name: `service-${i + 1}`,
+        stable: arm("v1", stablePort),
+        ...(i % 5 ? {} : { canary: arm("v2", canaryPort) }),
+        strategy: { canary: { steps: [{ setWeight: 20 }, { pause: {} }] } },
+      })),
   });
   const page = await open(browser, stage.pageWithToken());
   await page.waitForFunction(() => document.querySelectorAll(".list tbody tr").length === 50);
@@ -206,20 +244,30 @@ test("fifty rollouts are a table that can be filtered, and polls by one request"
   page.requests.length = 0;
   await page.waitForRequest(/v1\/rollouts/);
   await page.waitForRequest(/v1\/rollouts/);
-  assert.ok(page.requests.every((url) => url.endsWith("/v1/rollouts?brief=true")), String(page.requests));
+  assert.ok(
+    page.requests.every((url) => url.endsWith("/v1/rollouts?brief=true")),
+    String(page.requests),
+  );
   assert.deepEqual(await axe(page), []);
   await page.getByRole("link", { name: "service-26" }).click();
   await page.getByRole("heading", { level: 1, name: "service-26" }).waitFor();
   await assertCalm(page);
 });
 
-for (const [look, options] of [["light", { colorScheme: "light" }], ["dark", { colorScheme: "dark" }], ["narrow", { viewport: NARROW }]]) {
+for (const [look, options] of [
+  ["light", { colorScheme: "light" }],
+  ["dark", { colorScheme: "dark" }],
+  ["narrow", { viewport: NARROW }],
+]) {
   test(`axe finds nothing, ${look}`, async () => {
     const page = await shop({}, options);
     stage.load(60);
     await page.locator('.badge:text("undecided")').first().waitFor();
     assert.deepEqual(await axe(page), []);
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing is wider than the screen");
+    assert.ok(
+      await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+      "nothing is wider than the screen",
+    );
     await page.getByRole("button", { name: "Abort" }).click();
     assert.deepEqual(await axe(page), [], "with an open question");
     await page.keyboard.press("Enter");
