@@ -52,8 +52,10 @@ export function compare() {
     update(status, past) {
       const arm = (role) => status[role] && { status: status[role], recent: past.recent(role, status.generation) };
       const [stable, canary] = [arm("stable"), arm("canary")];
-      setText(heads[0].lastChild, status.stable.version);
-      setText(heads[1].lastChild, status.canary?.version ?? "none");
+      [status.stable.version, status.canary?.version ?? "none"].forEach((version, i) => {
+        setText(heads[i].lastChild, version);
+        setAttribute(heads[i], "title", version); // a long one is cut
+      });
       ROWS.forEach(([, value, difference], i) => {
         const [ofStable, ofCanary, between] = rows[i].cells;
         setText(ofStable, value(stable));
@@ -95,10 +97,15 @@ export function worstMetric(status) {
 function faster(stable, canary) {
   const ratio = canary.p95Ms / stable.p95Ms;
   const isSmall = Math.abs(ratio - 1) < 0.3 || Math.abs(canary.p95Ms - stable.p95Ms) < 5;
-  if (!stable.p95Ms || !canary.p95Ms || isSmall) return "";
+  if (!stable.p95Ms || !canary.p95Ms || isSmall || !isTelling(stable, canary)) return "";
   return ratio < 1
     ? `, P95 ${percent(Math.round((1 - ratio) * 100))} faster`
     : `, though P95 is ${percent(Math.round((ratio - 1) * 100))} slower`;
+}
+
+/** From fewer requests a difference is shown, but nothing is made of it. */
+function isTelling(stable, canary) {
+  return Math.min(stable.requests, canary.requests) >= 100;
 }
 
 function successDifference(stable, canary) {
@@ -107,7 +114,7 @@ function successDifference(stable, canary) {
   if (Math.abs(points) < 0.01) return ["same", "faint"];
   return points < 0
     ? [`${Math.abs(points)} points worse`, points < -0.5 ? "bad" : "faint"]
-    : [`${points} points better`, "good"];
+    : [`${points} points better`, isTelling(stable, canary) ? "good" : "faint"];
 }
 
 function timeDifference(field) {
@@ -116,7 +123,7 @@ function timeDifference(field) {
     const more = canary[field] - stable[field];
     const isSame = Math.abs(more) < 1 || Math.abs(more) / stable[field] < 0.05;
     if (isSame) return ["same", "faint"];
-    const isMuch = Math.abs(more) / stable[field] > 0.5;
+    const isMuch = Math.abs(more) / stable[field] > 0.5 && isTelling(stable, canary);
     return more > 0
       ? [`${latency(more)} slower`, isMuch ? "bad" : "faint"]
       : [`${latency(-more)} faster`, isMuch ? "good" : "faint"];
