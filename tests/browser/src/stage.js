@@ -29,6 +29,11 @@ export const WALKING = {
 
 export const program = (name) => join(PROGRAMS, name);
 
+/** Whatever ends this process ends those that it started too. */
+const started = new Set();
+process.on("exit", () => started.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
 export class Stage {
   /** `rollout` is merged into the only rollout; `rollouts` gives all of them, from the addresses of the backends. */
   static async start({ rollout = HELD, stable = "v1", canary = "v2", rollouts, admin = {} } = {}) {
@@ -86,6 +91,8 @@ export class Stage {
     const log = openSync(join(this.folder, `${name}.log`), "a");
     const child = spawn(program(name), words, { stdio: ["ignore", log, log], env: { ...process.env, NO_COLOR: "1" } });
     this.children.push(child);
+    started.add(child);
+    child.on("exit", () => started.delete(child));
     return child;
   }
 
