@@ -1,5 +1,6 @@
 # The two commands of the README are `make demo` and `make test`; `make check` is what a reviewer runs first.
-# Everything is set up from package registries: Debian packages where one is missing, crates, and one wheel from PyPI.
+# Everything is set up from package registries: Debian packages where one is missing, crates, one wheel from PyPI, and
+# two packages of npm for the tests in a browser.
 
 CARGO ?= cargo
 DEMO  ?= full
@@ -7,7 +8,7 @@ TOOLS := target/tools
 DENY  := $(TOOLS)/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help setup build release test check fmt clippy doc deny generated wasm demo bench fuzz
+.PHONY: help setup build release test check fmt clippy doc deny generated wasm demo bench fuzz browser screenshots
 
 help: ## Say what there is.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +27,15 @@ test: setup ## Every test, on real sockets.
 	$(CARGO) build --locked -p sluice-proxy -p sluice-cli -p sluice-examples
 	$(CARGO) test --locked --workspace --no-fail-fast
 	$(CARGO) test --locked --release -p sluice-engine --test monte_carlo
+	sh scripts/browser.sh
+
+browser: setup ## The page in Chromium, against a real proxy.
+	$(CARGO) build --locked -p sluice-proxy -p sluice-cli -p sluice-examples
+	sh scripts/browser.sh
+
+screenshots: setup ## Pictures of the page in every phase, in target/screenshots.
+	$(CARGO) build --locked -p sluice-proxy -p sluice-cli -p sluice-examples
+	sh scripts/browser.sh screenshots
 
 check: setup fmt clippy test doc deny generated wasm ## Formatting, lints, tests, docs, dependency rules, generated files, engine for wasm32.
 

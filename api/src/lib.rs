@@ -7,9 +7,11 @@
 #[cfg(feature = "client")]
 pub mod client;
 mod report;
+mod series;
 
 pub use report::{DoraFigures, DoraReport, ReleaseCounts, RolloutDora, Spread};
 use serde::{Deserialize, Serialize};
+pub use series::{ArmSample, Sample, Series};
 pub use sluice_engine::evidence::Arm;
 pub use sluice_engine::judge::{Metric, Verdict};
 pub use sluice_engine::plan::Point;
@@ -322,6 +324,14 @@ pub struct ReleaseTimes {
     pub restored_after_ms: Option<f64>,
 }
 
+/// Answer of `GET /v1/access`, which asks for the token whatever else does: whoever gets it may command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Commands are taken from whoever asked.
+    pub commands: bool,
+}
+
 /// Body of `POST …/promote`. Every command may carry a generation; a stale one gets 409.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -435,5 +445,19 @@ impl std::ops::Deref for PastRelease {
 
     fn deref(&self) -> &PastGeneration {
         &self.past
+    }
+}
+
+// === impl RolloutStatus ===
+
+impl RolloutStatus {
+    /// The same without the past and without the record of the verdict: what a list or a page needs every second.
+    #[must_use]
+    pub fn into_brief(mut self) -> Self {
+        self.history.clear();
+        if let Some(verdict) = &mut self.verdict {
+            verdict.record = None;
+        }
+        self
     }
 }

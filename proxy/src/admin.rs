@@ -13,6 +13,7 @@ mod events;
 mod exposition;
 mod origin;
 mod pace;
+mod page;
 mod ready;
 mod report;
 mod routes;

@@ -9,9 +9,10 @@
 //!
 //! While the state can't be stored nothing advances, yet everything is served and a failing canary is taken back.
 //!
-//! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up, `align` says what a configuration
-//! changes, `announce` when what was decided is shown, `orders` what people command, `questions` which gates are to be asked, `store` what is kept, `tell` what is
-//! notified, `times` when it happened, `board` and `handle` what others see, `run` the loop.
+//! Files: `begin` sets up, `driver` is one rollout, `counted` its counters, `collect` reads them, `ledger` adds them up,
+//! `align` says what a configuration changes, `announce` when what was decided is shown, `orders` what people command,
+//! `questions` which gates are to be asked, `store` what is kept, `tell` what is notified, `times` when it happened, `board`
+//! and `handle` what others see, `series` the last minutes of it, `run` the loop.
 
 mod align;
 mod announce;
@@ -30,6 +31,7 @@ mod orders;
 mod questions;
 mod reaction;
 mod run;
+mod series;
 mod status;
 mod store;
 mod tell;
@@ -50,7 +52,7 @@ pub use ledger::{ArmSums, ShieldSums, Sums};
 pub use questions::OpenQuestion;
 pub use store::{Storage, StoredArm, StoredRollout, StoredRollouts};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, unix_ms};
 use crate::config::Config;
 use crate::counters::Wake;
 use crate::notify::Notifier;
@@ -59,6 +61,7 @@ use crate::state::Loaded;
 use begin::Fixed;
 use driver::Driver;
 use handle::{Order, Shared};
+use series::{Moment, SAMPLE_EVERY_US};
 use status::StatusParts;
 use store::{Writer, Written};
 
@@ -210,6 +213,9 @@ impl Pilot {
         if now_us >= self.drivers[i].status_at_us + STATUS_EVERY_US {
             self.put_status(i, now_us >= self.drivers[i].announced_at_us + ANNOUNCE_EVERY_US);
         }
+        if now_us >= self.drivers[i].sample_due_us {
+            self.sample(i, now_us);
+        }
     }
 
     /// A canary has failed somewhere.
@@ -354,6 +360,19 @@ impl Pilot {
         };
         driver.board.put_limits(&driver.engine().plan().analysis);
         driver.board.put_status(parts.into_status(), announce);
+    }
+
+    /// Keeps the last second of rollout `i`.
+    fn sample(&mut self, i: usize, now_us: u64) {
+        let driver = &mut self.drivers[i];
+        // On a grid, unless the process was held up for longer than that.
+        driver.sample_due_us = (driver.sample_due_us + SAMPLE_EVERY_US).max(now_us + SAMPLE_EVERY_US / 2);
+        driver.board.put_sample(Moment {
+            at_ms: unix_ms(),
+            generation: driver.engine().generation(),
+            weight: driver.valve.in_force().at(driver.tick(now_us)),
+            has_canary: driver.canary.is_some(),
+        });
     }
 
     fn now(&self) -> u64 {

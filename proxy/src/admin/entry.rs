@@ -17,6 +17,8 @@ use super::audit;
 use super::error::ApiError;
 use super::origin::Names;
 use super::pace::Bucket;
+use super::page;
+use super::routes::ACCESS;
 use super::token::TokenFile;
 
 /// Longest time to the head of an answer.
@@ -72,7 +74,7 @@ impl Rules {
             return (false, Err(error));
         }
         if is_read(request.method()) {
-            let needs_token = self.token_for_reads && !is_probe(request.uri().path());
+            let needs_token = needs_token(request.uri().path(), self.token_for_reads);
             return (false, if needs_token { self.check_token(headers) } else { Ok(()) });
         }
         match Names::check_origin(headers).and_then(|()| self.check_token(headers)) {
@@ -134,9 +136,11 @@ fn is_read(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }
 
-/// Whoever runs the process asks these and has no token.
-fn is_probe(path: &str) -> bool {
-    path == "/healthz" || path == "/readyz"
+/// Whether a read of this path needs the token. Whoever runs the process asks the probes and has none; a browser can't
+/// send one for the page itself, which holds nothing but what everybody can read in the sources.
+fn needs_token(path: &str, token_for_reads: bool) -> bool {
+    let is_open = path == "/healthz" || path == "/readyz" || page::holds(path);
+    path == ACCESS || (token_for_reads && !is_open)
 }
 
 /// The token in `Bearer TOKEN`.

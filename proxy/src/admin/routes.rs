@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
 use sluice_api::{
-    AbortRequest, CommandRequest, NotificationTest, PromoteRequest, ReleaseRequest, RolloutStatus, WeightRequest,
+    AbortRequest, Access, CommandRequest, NotificationTest, PromoteRequest, ReleaseRequest, RolloutStatus,
+    WeightRequest,
 };
 use sluice_engine::rollout::Command;
 
@@ -19,6 +22,7 @@ use super::body::{Optional, Required};
 use super::error::{ApiError, json};
 use super::events::events;
 use super::exposition;
+use super::page;
 use super::ready::Readiness;
 use super::report::dora;
 use crate::metrics::Exporter;
@@ -43,21 +47,41 @@ pub struct Sources {
 #[derive(Debug)]
 pub(super) struct Name(pub(super) String);
 
+/// What a list should hold.
+#[derive(Debug, Default, Deserialize)]
+struct ListWish {
+    /// Leave the past generations out.
+    #[serde(default)]
+    brief: bool,
+}
+
+/// Which samples.
+#[derive(Debug, Default, Deserialize)]
+struct SeriesWish {
+    /// Only those taken after this, Unix milliseconds.
+    #[serde(default)]
+    after: u64,
+}
+
 type Answer = Result<Response, ApiError>;
+
+/// Needs the token though it is a read.
+pub(super) const ACCESS: &str = "/v1/access";
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 pub(super) fn routes(sources: Sources) -> Router {
-    Router::new()
-        .route("/", get(page))
+    page::routes()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
+        .route(ACCESS, get(access))
         .route("/v1/rollouts", get(list))
         .route("/v1/rollouts/{name}", get(one))
         .route("/v1/rollouts/{name}/events", get(events))
         .route("/v1/rollouts/{name}/history", get(history))
         .route("/v1/reports/dora", get(dora))
+        .route("/v1/rollouts/{name}/series", get(series))
         .route("/v1/rollouts/{name}/promote", post(promote))
         .route("/v1/rollouts/{name}/abort", post(abort))
         .route("/v1/rollouts/{name}/retry", post(retry))
@@ -87,10 +111,6 @@ pub(super) fn not_found(name: String) -> ApiError {
 
 // === reads ===
 
-async fn page() -> Response {
-    text(StatusCode::OK, TEXT, "Sluice. See `sluice get`, or GET /v1/rollouts and /metrics.\n".to_owned())
-}
-
 async fn healthz() -> Response {
     text(StatusCode::OK, TEXT, "ok\n".to_owned())
 }
@@ -106,8 +126,18 @@ async fn exposition(State(sources): State<Sources>, headers: HeaderMap) -> Respo
     exposition::answer(&sources.exporter, &headers)
 }
 
-async fn list(State(sources): State<Sources>) -> Response {
-    json(StatusCode::OK, &sources.pilot.list())
+/// Whoever gets here has shown the token.
+async fn access() -> Response {
+    json(StatusCode::OK, &Access { commands: true })
+}
+
+async fn list(State(sources): State<Sources>, wish: Result<Query<ListWish>, QueryRejection>) -> Answer {
+    let Query(wish) = wish.map_err(|_| ApiError::BadRequest("brief: true or false is allowed".to_owned()))?;
+    let mut list = sources.pilot.list();
+    if wish.brief {
+        list.rollouts = list.rollouts.into_iter().map(RolloutStatus::into_brief).collect();
+    }
+    Ok(json(StatusCode::OK, &list))
 }
 
 async fn one(State(sources): State<Sources>, Name(name): Name) -> Answer {
@@ -118,6 +148,16 @@ async fn one(State(sources): State<Sources>, Name(name): Name) -> Answer {
 async fn history(State(sources): State<Sources>, Name(name): Name) -> Answer {
     let history = sources.pilot.history(&name).ok_or_else(|| not_found(name))?;
     Ok(json(StatusCode::OK, &history))
+}
+
+async fn series(
+    State(sources): State<Sources>,
+    Name(name): Name,
+    wish: Result<Query<SeriesWish>, QueryRejection>,
+) -> Answer {
+    let Query(wish) = wish.map_err(|_| ApiError::BadRequest("after: Unix milliseconds are allowed".to_owned()))?;
+    let series = sources.pilot.series(&name, wish.after).ok_or_else(|| not_found(name))?;
+    Ok(json(StatusCode::OK, &series))
 }
 
 // === commands ===

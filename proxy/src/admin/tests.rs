@@ -147,6 +147,77 @@ async fn reads_need_the_token_where_that_is_configured_but_probes_never_do() {
 }
 
 #[tokio::test]
+async fn the_page_itself_is_open_where_reads_need_the_token_and_its_files_are_asked_for_again() {
+    let server = Server::with_reads_guarded(true);
+    for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/base.css", "text/css; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/vendor/uplot/uPlot.esm.js", "text/javascript; charset=utf-8"),
+    ] {
+        let response = server.get(path).await;
+        assert_eq!(
+            (response.status(), &response.headers()[header::CONTENT_TYPE]),
+            (StatusCode::OK, &kind.parse().unwrap())
+        );
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache", "{path}");
+        assert_eq!(response.headers()[header::REFERRER_POLICY], "no-referrer");
+        let tag = response.headers()[header::ETAG].to_str().unwrap().to_owned();
+        let again = server.ask(mk_request(Method::GET, path, "", &[("if-none-match", &tag)])).await;
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
+        assert_eq!(again.into_body().collect().await.unwrap().to_bytes().len(), 0);
+    }
+    assert_eq!(server.get("/app.js/..%2fCargo.toml").await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn whoever_asks_for_access_learns_whether_the_token_is_right() {
+    let server = Server::start();
+    assert_eq!(server.get("/v1/access").await.status(), StatusCode::UNAUTHORIZED);
+    let ask = |bearer: String| server.ask(mk_request(Method::GET, "/v1/access", "", &[("authorization", &bearer)]));
+    assert_eq!(ask("Bearer wrong".to_owned()).await.status(), StatusCode::UNAUTHORIZED);
+    let access: sluice_api::Access = read(ask(format!("Bearer {TOKEN}")).await).await;
+    assert!(access.commands);
+}
+
+#[tokio::test]
+async fn a_brief_list_leaves_the_past_out() {
+    let server = Server::start();
+    server.write(Method::POST, "/v1/rollouts/shop/abort", "").await;
+    let whole: RolloutList = read(server.get("/v1/rollouts").await).await;
+    let brief: RolloutList = read(server.get("/v1/rollouts?brief=true").await).await;
+    assert_eq!((whole.rollouts[0].history.len(), brief.rollouts[0].history.len()), (1, 0));
+    assert_eq!(brief.rollouts[0].phase, Phase::Degraded);
+    assert_eq!(server.get("/v1/rollouts?brief=perhaps").await.status(), StatusCode::BAD_REQUEST);
+    let mut events = server.get("/v1/rollouts/shop/events?brief=true").await.into_body();
+    let frame = tokio::time::timeout(DEADLINE, events.frame()).await.unwrap().unwrap().unwrap();
+    let text = String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap();
+    assert!(text.contains("event: status") && text.contains("\"history\":[]"), "{text}");
+}
+
+#[tokio::test]
+async fn the_last_minutes_are_kept_second_by_second() {
+    let server = Server::start();
+    let started = std::time::Instant::now();
+    let first = loop {
+        let series: sluice_api::Series = read(server.get("/v1/rollouts/shop/series").await).await;
+        match series.samples.into_iter().next() {
+            Some(sample) => break sample,
+            None => assert!(started.elapsed() < DEADLINE, "no sample comes"),
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((first.generation, first.stable.requests), (1, 0));
+    assert!(first.canary.is_some());
+    let path = format!("/v1/rollouts/shop/series?after={}", first.at_ms);
+    let later: sluice_api::Series = read(server.get(&path).await).await;
+    assert!(later.samples.iter().all(|sample| sample.at_ms > first.at_ms), "{later:?}");
+    assert_eq!(server.get("/v1/rollouts/none/series").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(server.get("/v1/rollouts/shop/series?after=now").await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn a_command_answers_with_the_rollout_and_a_stale_one_with_conflict() {
     let server = Server::start();
     let paused: RolloutStatus = read(server.write(Method::POST, "/v1/rollouts/shop/pause", "{}").await).await;

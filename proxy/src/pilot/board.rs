@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use sluice_api::{Decision, ReleaseTimes, RolloutStatus};
+use sluice_api::{Decision, ReleaseTimes, RolloutStatus, Series};
 use sluice_engine::judge::{LatencyLimit, Metric, Settings};
 use sluice_engine::rollout::{Event, EventKind, PastGeneration, Reason};
 use tokio::sync::broadcast;
 
 use super::ledger::{Ledger, Sums};
+use super::series::{Moment, Past};
 use crate::counters::GenerationCounters;
 use crate::dora;
 use crate::gates::GateResult;
@@ -93,6 +94,7 @@ pub(super) struct Board {
     feed: broadcast::Sender<FeedItem>,
     recent: Mutex<VecDeque<Arc<Decision>>>,
     ledger: Mutex<Ledger>,
+    past: Mutex<Past>,
     tally: Mutex<Tally>,
     /// The latency limit of the present plan, milliseconds; 0 without one.
     limit_ms: AtomicU64,
@@ -109,6 +111,7 @@ impl Board {
             feed: broadcast::channel(FEED).0,
             recent: Mutex::default(),
             ledger: Mutex::default(),
+            past: Mutex::default(),
             tally: Mutex::default(),
             limit_ms: AtomicU64::new(0),
             limits: Mutex::default(),
@@ -142,6 +145,17 @@ impl Board {
         recent.push_back(Arc::clone(&decision));
         // Under the lock, so that a subscriber gets each decision exactly once: from the ring or from the feed.
         let _ = self.feed.send(FeedItem::Decision(decision));
+    }
+
+    /// Puts up what happened since the last sample.
+    pub(super) fn put_sample(&self, moment: Moment) {
+        let totals = self.totals();
+        lock(&self.past).push(moment, totals);
+    }
+
+    /// The samples that were taken after `after_ms`.
+    pub(super) fn series(&self, after_ms: u64) -> Series {
+        lock(&self.past).series(&self.name, after_ms)
     }
 
     /// Counts how long a revert took.

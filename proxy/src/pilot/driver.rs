@@ -13,6 +13,7 @@ use sluice_engine::units::Weight;
 use super::arm::to_stored;
 use super::board::Board;
 use super::counted::Counted;
+use super::series::SAMPLE_EVERY_US;
 use super::status::Rates;
 use super::store::StoredRollout;
 use super::times::{Moment, Times};
@@ -47,6 +48,7 @@ pub(super) struct Driver {
     pub(super) next_beat_us: u64,
     pub(super) status_at_us: u64,
     pub(super) announced_at_us: u64,
+    pub(super) sample_due_us: u64,
     pub(super) rates: Rates,
     pub(super) board: Arc<Board>,
     wake: Arc<Wake>,
@@ -112,6 +114,7 @@ impl Driver {
             times,
             status_at_us: 0,
             announced_at_us: 0,
+            sample_due_us: now_us + SAMPLE_EVERY_US,
             rates: Rates::default(),
             board,
             wake,

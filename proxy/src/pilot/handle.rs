@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use sluice_api::{History, ReleaseRequest, RolloutList, RolloutStatus, ServerStatus};
+use sluice_api::{History, ReleaseRequest, RolloutList, RolloutStatus, Series, ServerStatus};
 use sluice_engine::rollout::{Command, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -163,6 +163,11 @@ impl PilotHandle {
     pub fn history(&self, name: &str) -> Option<History> {
         let status = self.status(name)?;
         Some(History { name: status.name.clone(), generations: status.history.clone() })
+    }
+
+    /// Its last minutes: the samples that were taken after `after_ms`.
+    pub fn series(&self, name: &str, after_ms: u64) -> Option<Series> {
+        self.board(name).map(|board| board.series(after_ms))
     }
 
     /// Its events from now on.

@@ -1,9 +1,9 @@
 //! Who may use the admin API, and what it refuses.
 
 use serde_json::json;
-use sluice_api::{Phase, Reason, codes};
+use sluice_api::{Phase, Reason, Sample, Series, codes};
 use sluice_tests::config::ROLLOUT;
-use sluice_tests::{Backend, Config, Request, Response, Sluice};
+use sluice_tests::{Backend, Config, Request, Response, Sluice, eventually};
 
 use super::pair;
 
@@ -206,6 +206,26 @@ async fn the_page_comes_with_a_policy_that_allows_only_itself() {
     assert!(policy.contains("default-src 'self'"), "{policy:?}");
     assert_eq!(page.head.field("x-content-type-options"), Some("nosniff"));
     assert!(!page.text().contains(&api.sluice.token()), "the page does not hold the secret");
+}
+
+#[tokio::test]
+async fn the_series_counts_every_request_once_in_the_second_in_which_it_ended() {
+    let api = start(|config| config).await;
+    for _ in 0..40 {
+        assert_eq!(Request::get("/").send(api.sluice.address()).await.status, 200);
+    }
+    let series = eventually("all requests are in the series", async || {
+        let request = api.request("GET", &format!("/v1/rollouts/{ROLLOUT}/series"));
+        let series: Series = serde_json::from_str(&api.send(request).await.text()).expect("a series");
+        let arms = |sample: &Sample| sample.stable.requests + sample.canary.as_ref().map_or(0, |arm| arm.requests);
+        let requests: u64 = series.samples.iter().map(arms).sum();
+        if requests == 40 { Ok(series) } else { Err(format!("{requests} of 40")) }
+    })
+    .await;
+    let busy = series.samples.iter().find(|sample| sample.stable.requests > 0).expect("stable got most of them");
+    assert!(busy.stable.p50_ms.is_some_and(|p50| p50 > 0.0) && busy.stable.failures == 0, "{busy:?}");
+    let newest = series.samples.last().expect("there are samples");
+    assert_eq!((series.interval_ms, newest.generation), (1_000, 1));
 }
 
 #[tokio::test]
