@@ -24,8 +24,11 @@ async fn start(config: Config, destinations: Value, files: &[(&str, &str)]) -> S
     sluice
 }
 
+/// What a release that is taken back always tells. Before that the judge may rightly hold or pause for a moment.
+const CERTAIN: [&str; 3] = ["started", "step", "reverted"];
+
 fn hook(receiver: &Receiver) -> Value {
-    json!([{ "webhook": { "url": receiver.url("/hook") } }])
+    json!([{ "webhook": { "url": receiver.url("/hook") }, "on": CERTAIN }])
 }
 
 async fn destination(sluice: &Sluice, name: &str) -> Result<NotificationStatus, String> {
@@ -41,8 +44,7 @@ async fn until_waiting(sluice: &Sluice, name: &str, pending: u64) -> Notificatio
     .await
 }
 
-/// A canary that fails everything from its first request until it is taken back. After a good while it might be paused
-/// first, as worse than stable, and one notice more would be told.
+/// A canary that fails everything from its first request until it is taken back.
 async fn revert(sluice: &Sluice, canary: &Backend) {
     canary.fails(1.0);
     let load = Load::get(sluice.address()).rate(300).start();
@@ -87,7 +89,7 @@ async fn a_revert_tells_its_cause_and_its_evidence() {
     let receiver = Receiver::start().await;
     let sluice = start(Config::with_canary(&stable, &canary).held_for(50, "10m"), hook(&receiver), &[]).await;
     revert(&sluice, &canary).await;
-    let notices = receiver.until_kinds(&["started", "step", "reverted"]).await;
+    let notices = receiver.until_kinds(&CERTAIN).await;
     let (verdict, took) = (&notices[2]["verdict"], &notices[2]["revert"]);
     assert!(notices[2]["message"].as_str().is_some_and(|text| text.contains("canary requests failed")), "{notices:?}");
     assert!(
@@ -102,7 +104,8 @@ async fn a_revert_tells_its_cause_and_its_evidence() {
 async fn a_pause_says_what_it_waits_for_and_commands_are_told() {
     let (stable, canary) = pair().await;
     let receiver = Receiver::start().await;
-    let sluice = start(Config::with_canary(&stable, &canary).held_at(30), hook(&receiver), &[]).await;
+    let everything = json!([{ "webhook": { "url": receiver.url("/hook") } }]);
+    let sluice = start(Config::with_canary(&stable, &canary).held_at(30), everything, &[]).await;
     let load = Load::get(sluice.address()).rate(400).start();
     sluice.until_is(Phase::Paused, Reason::PauseStep).await;
     load.stop().await;
@@ -122,7 +125,7 @@ async fn what_a_receiver_missed_while_it_was_down_comes_in_order_when_it_is_back
     let status = until_waiting(&sluice, "webhook", 3).await;
     assert!(status.last_error.is_some_and(|error| error.contains("connected")), "it says why");
     receiver.reopen().await;
-    assert_once_and_in_order(&receiver.until_kinds(&["started", "step", "reverted"]).await);
+    assert_once_and_in_order(&receiver.until_kinds(&CERTAIN).await);
 }
 
 #[tokio::test]
@@ -131,11 +134,11 @@ async fn a_receiver_that_never_answers_delays_neither_a_revert_nor_another_recei
     let (slow, quick) = (Receiver::start().await, Receiver::start().await);
     slow.hold();
     let destinations = json!([
-        { "name": "slow", "webhook": { "url": slow.url("/") } }, { "name": "quick", "webhook": { "url": quick.url("/") } },
+        { "name": "slow", "webhook": { "url": slow.url("/") } }, { "name": "quick", "webhook": { "url": quick.url("/") }, "on": CERTAIN },
     ]);
     let mut sluice = start(Config::with_canary(&stable, &canary).held_for(50, "10m"), destinations, &[]).await;
     revert(&sluice, &canary).await;
-    quick.until_kinds(&["started", "step", "reverted"]).await;
+    quick.until_kinds(&CERTAIN).await;
     assert_eq!((slow.posted().len(), slow.taken().len()), (1, 0), "it still holds the first");
     sluice.reload(|config| config.held_for(40, "10m")).await;
     sluice.terminate();
@@ -233,7 +236,7 @@ async fn what_was_decided_and_not_delivered_before_a_kill_is_told_once_after_it(
     sluice.kill().await;
     receiver.reopen().await;
     sluice.run().await;
-    receiver.until_kinds(&["started", "step", "reverted"]).await;
+    receiver.until_kinds(&CERTAIN).await;
     until_waiting(&sluice, "webhook", 0).await;
     let positions = sluice.state_dir().join("notifications.json");
     let last = receiver.taken()[2].json()["sequence"].to_string();
@@ -309,15 +312,15 @@ async fn secrets_are_in_what_is_sent_and_nowhere_else() {
     let target = format!("/{SECRET}?key={SECRET}");
     let destinations = json!([
         { "slack": { "webhookUrlFile": "slack" } },
-        { "teams": { "webhookUrlFile": "teams" } },
-        { "pagerduty": { "routingKeyFile": "secret", "url": pager.url("/v2/enqueue") } },
-        { "webhook": { "urlFile": "hook", "secretFile": "secret", "authorizationFile": "secret" } },
+        { "teams": { "webhookUrlFile": "teams" }, "on": CERTAIN },
+        { "pagerduty": { "routingKeyFile": "secret", "url": pager.url("/v2/enqueue") }, "on": CERTAIN },
+        { "webhook": { "urlFile": "hook", "secretFile": "secret", "authorizationFile": "secret" }, "on": CERTAIN },
     ]);
     let urls = [slack.url(&target), teams.url(&target), webhook.url(&target)];
     let files = [("slack", urls[0].as_str()), ("teams", &urls[1]), ("hook", &urls[2]), ("secret", SECRET)];
     let sluice = start(Config::with_canary(&stable, &canary).held_for(50, "10m"), destinations, &files).await;
     revert(&sluice, &canary).await;
-    webhook.until_kinds(&["started", "step", "reverted"]).await;
+    webhook.until_kinds(&CERTAIN).await;
     eventually("each has heard", async || {
         let counts: Vec<usize> = receivers.iter().map(|receiver| receiver.posted().len()).collect();
         holds(counts[0] >= 2 && counts[1] == 3 && counts[2] == 2, || format!("{counts:?}"))

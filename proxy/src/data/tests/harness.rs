@@ -36,19 +36,28 @@ pub(super) struct Backend {
     pub(super) address: SocketAddr,
     pub(super) requests: Arc<Mutex<Vec<String>>>,
     pub(super) connections: Arc<AtomicUsize>,
+    /// Connections that this side has closed.
+    pub(super) closed: Arc<AtomicUsize>,
 }
 
 impl Backend {
     pub(super) fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let backend =
-            Self { address: listener.local_addr().unwrap(), requests: Arc::default(), connections: Arc::default() };
+        let backend = Self {
+            address: listener.local_addr().unwrap(),
+            requests: Arc::default(),
+            connections: Arc::default(),
+            closed: Arc::default(),
+        };
         let (script, shown) = (Arc::new(script), backend.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (script, backend) = (Arc::clone(&script), shown.clone());
                 backend.connections.fetch_add(1, Relaxed);
-                std::thread::spawn(move || backend.serve(stream, &*script));
+                std::thread::spawn(move || {
+                    backend.serve(stream, &*script);
+                    backend.closed.fetch_add(1, Relaxed);
+                });
             }
         });
         backend
