@@ -27,6 +27,12 @@ async fn start(config: Config, destinations: Value, files: &[(&str, &str)]) -> S
 /// What a release that is taken back always tells. Before that the judge may rightly hold or pause for a moment.
 const CERTAIN: [&str; 3] = ["started", "step", "reverted"];
 
+/// A destination that is told everything.
+fn every(receiver: &Receiver) -> Value {
+    json!([{ "webhook": { "url": receiver.url("/hook") } }])
+}
+
+/// A destination that is told what is [`CERTAIN`].
 fn hook(receiver: &Receiver) -> Value {
     json!([{ "webhook": { "url": receiver.url("/hook") }, "on": CERTAIN }])
 }
@@ -104,8 +110,7 @@ async fn a_revert_tells_its_cause_and_its_evidence() {
 async fn a_pause_says_what_it_waits_for_and_commands_are_told() {
     let (stable, canary) = pair().await;
     let receiver = Receiver::start().await;
-    let everything = json!([{ "webhook": { "url": receiver.url("/hook") } }]);
-    let sluice = start(Config::with_canary(&stable, &canary).held_at(30), everything, &[]).await;
+    let sluice = start(Config::with_canary(&stable, &canary).held_at(30), every(&receiver), &[]).await;
     let load = Load::get(sluice.address()).rate(400).start();
     sluice.until_is(Phase::Paused, Reason::PauseStep).await;
     load.stop().await;
@@ -259,7 +264,7 @@ async fn kills_in_the_middle_lose_nothing_and_change_no_id() {
     let (stable, canary) = pair().await;
     let receiver = Receiver::start().await;
     let config = Config::with_canary(&stable, &canary).held_for(50, "10m");
-    let mut sluice = start(config, hook(&receiver), &[]).await;
+    let mut sluice = start(config, every(&receiver), &[]).await;
     for kill in 0..KILLS {
         // Answered when the decision is stored; whether it is told by then is left to chance.
         if kill % 2 == 0 {
@@ -289,7 +294,7 @@ async fn kills_in_the_middle_lose_nothing_and_change_no_id() {
 async fn a_refused_configuration_is_told() {
     let (stable, _canary) = pair().await;
     let receiver = Receiver::start().await;
-    let sluice = start(Config::new(&stable), hook(&receiver), &[]).await;
+    let sluice = start(Config::new(&stable), every(&receiver), &[]).await;
     sluice.write_config_text("listeners: []\n");
     sluice.hang_up();
     let told = eventually("it is told", async || {
