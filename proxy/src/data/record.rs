@@ -102,7 +102,7 @@ impl Trial {
     /// Counts the outcome. A failure of the canary that the weight had assigned wakes the pilot.
     ///
     /// The usual outcome of a usual trial, by far the most frequent, takes three additions and none of the questions
-    /// that [`Known`] asks; what it counts is the same.
+    /// that the others ask; what it counts is the same.
     #[inline(always)]
     pub fn end(self, shard: &Shard, view: &RolloutView, now_us: u64, outcome: Outcome) {
         let elapsed = now_us.saturating_sub(self.start_us);
