@@ -63,13 +63,16 @@ async fn stopped() -> anyhow::Result<()> {
 }
 
 async fn tell(children: &Children, traffic: &Traffic, screen: &mut Screen, short: bool) -> anyhow::Result<()> {
-    let client = Client::new(Server::try_new(ADMIN)?, Some(Token::try_new(&children.token().await?)?));
+    let token = children.token().await?;
+    let page = format!("http://{ADMIN}/#token={}", token.trim());
+    let client = Client::new(Server::try_new(ADMIN)?, Some(Token::try_new(&token)?));
+    screen.say(&format!("Watch it in a browser: {page}\n"));
     let mut stage = Stage::open(client, traffic, screen).await?;
     story::tell_all(&mut stage).await?;
     if short {
         return Ok(());
     }
-    story::invite(&mut stage, &children.state_dir()).await
+    story::invite(&mut stage, &children.state_dir(), &page).await
 }
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {

@@ -10,7 +10,7 @@ use sluice_api::{Metric, Phase, Reason, RolloutStatus};
 
 use super::stage::{Stage, control};
 use super::traffic::Seen;
-use super::{ADMIN, BACKENDS, PROXY, ROLLOUT};
+use super::{BACKENDS, PROXY, ROLLOUT};
 
 /// Length of the outage that both versions share, as seconds of the stream of statuses.
 const OUTAGE_STATUSES: usize = 3;
@@ -114,7 +114,7 @@ async fn shared_outage(stage: &mut Stage<'_>) -> anyhow::Result<()> {
 }
 
 /// Says what to try and shows what comes of it, until somebody interrupts.
-pub(super) async fn invite(stage: &mut Stage<'_>, state_dir: &Path) -> anyhow::Result<()> {
+pub(super) async fn invite(stage: &mut Stage<'_>, state_dir: &Path, page: &str) -> anyhow::Result<()> {
     let [v5, free] = BACKENDS;
     let directory =
         std::env::current_exe().ok().and_then(|path| Some(path.parent()?.display().to_string())).unwrap_or_default();
@@ -127,7 +127,7 @@ pub(super) async fn invite(stage: &mut Stage<'_>, state_dir: &Path) -> anyhow::R
         format!("  curl -H 'X-Canary: always' http://{PROXY}/"),
         format!("  curl -X POST 'http://{free}/control?failures=0.2'     # and watch it go"),
         format!("  curl -X POST 'http://{v5}/control?failures=1'        # what if stable fails?"),
-        format!("  the page: http://{ADMIN}/"),
+        format!("  the page: {page}"),
     ];
     stage.screen.say(&lines.join("\n"));
     stage.watch().await
