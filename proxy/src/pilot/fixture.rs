@@ -87,6 +87,12 @@ impl Running {
         let (pilot, handle) = Pilot::new(parts).unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let thread = pilot.spawn(async { drop(stopped.await) }).unwrap();
+        // A start is shown once it is stored, and its weight comes with the next tick.
+        let began = Instant::now();
+        while handle.list().rollouts.iter().any(|status| status.weight.in_force == 0.0) {
+            assert!(began.elapsed() < DEADLINE, "the first weight is never shown");
+            std::thread::yield_now();
+        }
         Self { handle, clock, stop: Some(stop), thread: Some(thread) }
     }
 }
