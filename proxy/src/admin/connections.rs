@@ -1,6 +1,8 @@
 //! Accepts the admin API's connections: few, and none that may take its time with a request's head.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -8,11 +10,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 use tower::ServiceExt;
 
 use super::entry::Ends;
+use crate::linger::Linger;
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 50;
@@ -22,6 +27,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// A client that does not read for so long is gone.
 const UNREAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a client may take to close after its last answer.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Largest head.
 const MAX_HEAD: usize = 16 << 10;
@@ -34,6 +42,13 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 
 const FULL: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-type: application/json\r\ncontent-length: 72\r\nconnection: close\r\n\r\n\
 {\"error\":{\"code\":\"tooMany\",\"message\":\"too many connections: 50 are ok\"}}";
+
+/// A socket that is closed only after its client has had the time to read the last answer.
+struct Patient {
+    stream: TcpStream,
+    linger: Linger,
+    closing: Option<Pin<Box<Sleep>>>,
+}
 
 /// Serves until `shutdown` resolves.
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
@@ -74,7 +89,7 @@ async fn connection(stream: TcpStream, router: Router, ends: Ends) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Patient::new(stream)), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, peer = %ends.peer, "a connection of the admin API broke off");
@@ -93,6 +108,44 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 fn refuse(stream: &TcpStream) {
     // The client may be gone already; it is sent away in any case.
     let _ = stream.try_write(FULL);
+}
+
+// === impl Patient ===
+
+impl Patient {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, linger: Linger::default(), closing: None }
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if polled.is_ready() && buf.filled().len() == before {
+            self.linger.saw_end();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, linger, closing } = &mut *self;
+        let limit = closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_WITHIN)));
+        if limit.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        linger.poll_close(Pin::new(stream), cx).map(Ok)
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::reject::Rejection;
 use super::report::Report;
 use super::trace::Trace;
 use super::worker::Worker;
+use crate::linger::Linger;
 
 /// Bytes of an answer that may wait for a slow client before the upstream is left waiting as well.
 const WRITE_BUFFER: usize = 64 * 1024;
@@ -47,6 +48,7 @@ pub(super) struct Client {
 /// A socket that tells its slot whenever bytes move.
 struct Metered {
     stream: TcpStream,
+    linger: Linger,
     slot: Rc<Slot>,
 }
 
@@ -86,7 +88,7 @@ impl Drop for Client {
 
 /// Serves one connection until either side has had enough.
 pub(super) async fn connection(stream: TcpStream, client: Rc<Client>) {
-    let io = TokioIo::new(Metered { stream, slot: Rc::clone(&client.slot) });
+    let io = TokioIo::new(Metered { stream, linger: Linger::default(), slot: Rc::clone(&client.slot) });
     let mut builder = http1::Builder::new();
     builder.writev(false).max_header_size(client.worker.limits.head).max_buf_size(WRITE_BUFFER);
     let service = service_fn(|request| handle(Rc::clone(&client), request));
@@ -119,7 +121,7 @@ fn is_overdue(client: &Client) -> bool {
         return false;
     }
     match client.slot.phase() {
-        Phase::Idle => true,
+        Phase::Idle | Phase::Closing => true,
         Phase::Head => {
             client.worker.rejections.count(Rejection::HeadTimeout);
             true
@@ -143,9 +145,13 @@ fn count_refusal(client: &Client, error: &hyper::Error) {
 impl AsyncRead for Metered {
     #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if polled.is_ready() {
             self.slot.received();
+            if buf.filled().len() == before {
+                self.linger.saw_end();
+            }
         }
         polled
     }
@@ -166,7 +172,11 @@ impl AsyncWrite for Metered {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let Self { stream, linger, slot } = &mut *self;
+        if slot.phase() != Phase::Closing {
+            slot.enter(Phase::Closing);
+        }
+        linger.poll_close(Pin::new(stream), cx).map(Ok)
     }
 
     fn poll_write_vectored(

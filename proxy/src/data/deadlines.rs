@@ -28,6 +28,8 @@ pub(super) enum Phase {
     Answering,
     /// An answer that may be quiet for as long as it likes: server-sent events.
     Streaming,
+    /// The last answer has been sent, and the client has yet to close.
+    Closing,
 }
 
 /// Which limit was passed.
@@ -63,6 +65,9 @@ pub(super) struct Deadlines {
     next_us: Cell<u64>,
     sooner: Notify,
 }
+
+/// How long a client may take to close after the last answer, whatever it sends meanwhile.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// No deadline.
 const NEVER: u64 = u64::MAX;
@@ -161,6 +166,7 @@ impl Slot {
             Phase::Idle => Some(limits.idle_timeout),
             Phase::Head => Some(limits.header_timeout),
             Phase::Uploading | Phase::Answering => Some(limits.body_idle_timeout),
+            Phase::Closing => Some(LINGER),
             Phase::Waiting | Phase::Streaming => None,
         }
     }
@@ -169,8 +175,10 @@ impl Slot {
     fn sweep(&self, limits: &Limits, now_us: u64) -> u64 {
         let counted = (self.turns.get(), self.progress.get());
         let seen = self.seen.replace(counted);
-        // A head has to be complete in time, however steadily it drips; all else may go on as long as it moves.
-        let restarts = if self.phase.get() == Phase::Head { counted.0 != seen.0 } else { counted != seen };
+        // A head has to be complete in time, however steadily it drips, and an end is an end; all else may go on as long
+        // as it moves.
+        let is_total = matches!(self.phase.get(), Phase::Head | Phase::Closing);
+        let restarts = if is_total { counted.0 != seen.0 } else { counted != seen };
         if restarts {
             self.quiet_since_us.set(now_us);
         }
@@ -278,6 +286,13 @@ mod tests {
         assert_eq!(swept(&slot, 1..=100, || ()), Some(76));
         slot.enter(Phase::Streaming);
         assert_eq!(swept(&slot, 1..=100_000, || ()), None);
+    }
+
+    #[test]
+    fn a_client_that_keeps_sending_after_the_last_answer_is_cut_off() {
+        let slot = Slot::new(0);
+        slot.enter(Phase::Closing);
+        assert_eq!(swept(&slot, 1..=100, || slot.received()), Some(6));
     }
 
     #[test]

@@ -26,6 +26,23 @@ async fn echo(sluice: &Sluice, request: Request) -> Value {
 }
 
 #[tokio::test]
+async fn an_answer_to_an_unfinished_upload_arrives_and_the_rest_of_the_upload_resets_nothing() {
+    let (sluice, _stable) = start(|config| config).await;
+    for address in [sluice.address(), sluice.admin_address()] {
+        let mut wire = Wire::connect(address).await.expect("the port is open");
+        let piece = vec![b'x'; 256 << 10];
+        // Refused by its head alone, on either port: the rest of the body comes after the answer has been sent.
+        let head = format!("POST / HTTP/1.1\r\nHost: a b\r\nContent-Length: {}\r\n\r\n", 2 * piece.len());
+        wire.write(head.as_bytes()).await.expect("the head is taken");
+        wire.write(&piece).await.expect("the first half is taken");
+        let answer = wire.read_response(false).await.expect("the answer arrives");
+        assert!((400..500).contains(&answer.status), "{}", answer.status);
+        wire.write(&piece).await.expect("the second half is taken");
+        assert!(wire.read_head().await.expect("a clean end").is_none());
+    }
+}
+
+#[tokio::test]
 async fn hop_by_hop_fields_end_at_the_proxy() {
     let (sluice, _stable) = start(|config| config).await;
     let request = Request::get("/echo")
