@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::connection::{Client, connection};
+use super::connection::{Client, Scheme, connection};
 use super::worker::Worker;
 use super::workers::Stage;
 
@@ -66,7 +66,7 @@ async fn next(socket: &TcpListener, count: &AtomicUsize, limit: usize) -> io::Re
 fn admit(stream: TcpStream, worker: &Rc<Worker>, place: Place) {
     // Both fail only on a socket that its peer has closed already.
     let (Ok(peer), Ok(())) = (stream.peer_addr(), stream.set_nodelay(true)) else { return };
-    let client = Rc::new(Client::new(Rc::clone(worker), peer.ip()));
+    let client = Rc::new(Client::new(Rc::clone(worker), peer.ip(), Scheme::Http));
     // Nobody awaits it: its place is given back when it ends, and draining waits for all places.
     tokio::task::spawn_local(async move {
         connection(stream, client).await;

@@ -14,7 +14,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::deadlines::{Phase, Slot};
 use super::handle::handle;
@@ -27,12 +26,20 @@ use crate::linger::Linger;
 /// Bytes of an answer that may wait for a slow client before the upstream is left waiting as well.
 const WRITE_BUFFER: usize = 64 * 1024;
 
+/// How a client's connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
 /// What the requests of one connection share.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) slot: Rc<Slot>,
     pub(super) peer: IpAddr,
+    pub(super) scheme: Scheme,
     /// The peer's address as text.
     pub(super) peer_text: String,
     /// The forwarding lines that are the same for all its requests.
@@ -46,26 +53,41 @@ pub(super) struct Client {
 }
 
 /// A socket that tells its slot whenever bytes move.
-struct Metered {
-    stream: TcpStream,
+struct Metered<S> {
+    stream: S,
     linger: Linger,
     slot: Rc<Slot>,
+}
+
+// === impl Scheme ===
+
+impl Scheme {
+    /// As `X-Forwarded-Proto` has it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(worker: Rc<Worker>, peer: IpAddr) -> Self {
+    pub(super) fn new(worker: Rc<Worker>, peer: IpAddr, scheme: Scheme) -> Self {
         // A dual-stack socket shows IPv4 peers as mapped addresses; rules are written for the plain ones.
         let peer = peer.to_canonical();
         let slot = worker.deadlines.register(worker.clock.now_us());
         let peer_text = peer.to_string();
-        let peer_lines =
-            format!("x-forwarded-for: {peer_text}\r\nx-real-ip: {peer_text}\r\nx-forwarded-proto: http\r\n");
+        let peer_lines = format!(
+            "x-forwarded-for: {peer_text}\r\nx-real-ip: {peer_text}\r\nx-forwarded-proto: {}\r\n",
+            scheme.as_str()
+        );
         Self {
             worker,
             slot,
             peer,
+            scheme,
             peer_text,
             peer_lines: peer_lines.into_bytes(),
             lines: RefCell::default(),
@@ -87,7 +109,10 @@ impl Drop for Client {
 }
 
 /// Serves one connection until either side has had enough.
-pub(super) async fn connection(stream: TcpStream, client: Rc<Client>) {
+pub(super) async fn connection<S>(stream: S, client: Rc<Client>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let io = TokioIo::new(Metered { stream, linger: Linger::default(), slot: Rc::clone(&client.slot) });
     let mut builder = http1::Builder::new();
     builder.writev(false).max_header_size(client.worker.limits.head).max_buf_size(WRITE_BUFFER);
@@ -142,7 +167,7 @@ fn count_refusal(client: &Client, error: &hyper::Error) {
 
 // === impl Metered ===
 
-impl AsyncRead for Metered {
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
@@ -157,7 +182,7 @@ impl AsyncRead for Metered {
     }
 }
 
-impl AsyncWrite for Metered {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);

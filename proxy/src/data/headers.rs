@@ -99,7 +99,7 @@ fn append_forwarded(headers: &mut HeaderMap, host: &HeaderValue, client: &Client
         add_line(lines, b"x-real-ip: ", client.peer_text.as_bytes());
     }
     if !headers.contains_key(X_FORWARDED_PROTO) {
-        add_line(lines, b"x-forwarded-proto: ", b"http");
+        add_line(lines, b"x-forwarded-proto: ", client.scheme.as_str().as_bytes());
     }
     if !headers.contains_key(X_FORWARDED_HOST) {
         add_line(lines, b"x-forwarded-host: ", host.as_bytes());

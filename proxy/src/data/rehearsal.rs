@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::Request;
 use sluice_engine::evidence::Arm;
 
-use super::connection::Client;
+use super::connection::{Client, Scheme};
 use super::handle::{Bound, Decided, decide};
 use super::worker::Worker;
 use super::workers::WorkersConfig;
@@ -32,7 +32,7 @@ pub enum Decision {
 impl Rehearsal {
     /// A client at `peer` of worker 0.
     pub fn new(config: &WorkersConfig, peer: IpAddr) -> Self {
-        Self { client: Client::new(Rc::new(Worker::new(0, config)), peer) }
+        Self { client: Client::new(Rc::new(Worker::new(0, config)), peer, Scheme::Http) }
     }
 
     /// Checks, routes and chooses, and leaves the request's head as the upstream would get it. The same code as in a
