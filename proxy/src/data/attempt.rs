@@ -142,6 +142,7 @@ impl Journey<'_> {
         upstream.set_lines(&self.client.lines.borrow());
         match upstream.send(slot, &times.gate, || times.take_expired()).await {
             Sent::Answered(answer) => Arrival::new(answer, upstream),
+            Sent::Failed(_) if times.is_upload_spoiled() => Err(Error::UploadBroken),
             Sent::Failed(error) => Err(reason(error)),
             Sent::Stopped(Expiry::Deadline) => Err(Error::Upstream(FailureKind::Timeout)),
             Sent::Stopped(Expiry::Quiet) => Err(Error::UploadStalled),

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::server::conn::http1;
@@ -16,8 +17,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::deadlines::{Phase, Slot};
+use super::guard::Guard;
 use super::handle::handle;
-use super::reject::Rejection;
+use super::refusal::Refusal;
+use super::reject::{Rejection, Rejections};
 use super::report::Report;
 use super::trace::Trace;
 use super::worker::Worker;
@@ -52,11 +55,19 @@ pub(super) struct Client {
     pub(super) report: Report,
 }
 
-/// A socket that tells its slot whenever bytes move.
+/// More than the guard lets pass, so that it is the guard who refuses a large head.
+const HEAD_SLACK: usize = 64;
+
+/// A socket that tells its slot whenever bytes move, and shows the guard what comes.
 struct Metered<S> {
     stream: S,
     linger: Linger,
     slot: Rc<Slot>,
+    guard: Guard,
+    refusal: Option<Refusal>,
+    rejections: Arc<Rejections>,
+    /// Nothing that was to be written is left.
+    is_flushed: bool,
 }
 
 // === impl Scheme ===
@@ -113,9 +124,9 @@ pub(super) async fn connection<S>(stream: S, client: Rc<Client>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let io = TokioIo::new(Metered { stream, linger: Linger::default(), slot: Rc::clone(&client.slot) });
+    let io = TokioIo::new(Metered::new(stream, &client));
     let mut builder = http1::Builder::new();
-    builder.writev(false).max_header_size(client.worker.limits.head).max_buf_size(WRITE_BUFFER);
+    builder.writev(false).max_header_size(client.worker.limits.head + HEAD_SLACK).max_buf_size(WRITE_BUFFER);
     let service = service_fn(|request| handle(Rc::clone(&client), request));
     let mut served = std::pin::pin!(builder.serve_connection(io, service));
     let mut told = false;
@@ -167,15 +178,47 @@ fn count_refusal(client: &Client, error: &hyper::Error) {
 
 // === impl Metered ===
 
-impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+impl<S> Metered<S> {
+    fn new(stream: S, client: &Client) -> Self {
+        let limits = &client.worker.limits;
+        Self {
+            stream,
+            linger: Linger::default(),
+            slot: Rc::clone(&client.slot),
+            guard: Guard::new(limits.head, limits.target),
+            refusal: None,
+            rejections: Arc::clone(&client.worker.rejections),
+            is_flushed: true,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Metered<S> {
+    fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, linger, slot, refusal, rejections, is_flushed, .. } = self;
+        let Some(refusal) = refusal else { return Poll::Pending };
+        refusal.poll_read((stream, linger), (slot, rejections), *is_flushed, cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Metered<S> {
     #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.refusal.is_some() {
+            return self.poll_refusal(cx);
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if polled.is_ready() {
             self.slot.received();
             if buf.filled().len() == before {
                 self.linger.saw_end();
+            } else if let Err(refused) = self.guard.check(&buf.filled()[before..]) {
+                buf.set_filled(before + refused.passed);
+                self.refusal = Some(Refusal::new(refused, &self.slot, &self.rejections));
+                if refused.passed == 0 {
+                    return self.poll_refusal(cx);
+                }
             }
         }
         polled
@@ -185,6 +228,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.is_flushed = false;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         if polled.is_ready() {
             self.slot.progressed();
@@ -193,11 +237,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.is_flushed |= polled.is_ready();
+        // hyper believes that there is nothing to read for now: the refusal has waited for this.
+        if self.refusal.is_some() && self.is_flushed {
+            cx.waker().wake_by_ref();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, linger, slot } = &mut *self;
+        let Self { stream, linger, slot, .. } = &mut *self;
         if slot.phase() != Phase::Closing {
             slot.enter(Phase::Closing);
         }

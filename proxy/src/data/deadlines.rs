@@ -56,6 +56,8 @@ pub(super) struct Slot {
     expired: Cell<Option<Expiry>>,
     /// Bytes of the present request's body, where somebody wants to know.
     uploaded_bytes: Cell<u64>,
+    /// A bad body ends the connection, so this is never taken back.
+    is_spoiled: Cell<bool>,
 }
 
 /// The slots of one worker, and when to look at them next.
@@ -87,6 +89,7 @@ impl Slot {
             deadline_us: Cell::new(NEVER),
             expired: Cell::new(None),
             uploaded_bytes: Cell::new(0),
+            is_spoiled: Cell::new(false),
         }
     }
 
@@ -132,6 +135,16 @@ impl Slot {
     /// A new request's body may come.
     pub(super) fn begin_upload(&self) {
         self.uploaded_bytes.set(0);
+    }
+
+    /// The present request's body turned out bad: whatever fails from now on is the client's fault.
+    pub(super) fn spoil_upload(&self) {
+        self.is_spoiled.set(true);
+    }
+
+    /// Whether the present request's body is bad.
+    pub(super) fn is_upload_spoiled(&self) -> bool {
+        self.is_spoiled.get()
     }
 
     /// Bytes of a request's body have come.

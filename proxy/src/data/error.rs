@@ -55,7 +55,13 @@ impl Error {
     fn status(self) -> StatusCode {
         match self {
             Self::Refused(reason) => match reason {
-                Rejection::Malformed | Rejection::Host | Rejection::Connection => StatusCode::BAD_REQUEST,
+                Rejection::Malformed
+                | Rejection::Framing
+                | Rejection::Body
+                | Rejection::Target
+                | Rejection::Host
+                | Rejection::Connection => StatusCode::BAD_REQUEST,
+                Rejection::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
                 Rejection::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Rejection::TargetTooLong => StatusCode::URI_TOO_LONG,
                 Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -86,6 +92,10 @@ impl Error {
                 Rejection::Method => "method not allowed\n",
                 Rejection::Host => "missing or invalid Host\n",
                 Rejection::TransferCoding => "unknown transfer coding\n",
+                Rejection::Framing => "ambiguous length of the request\n",
+                Rejection::Body => "malformed request body\n",
+                Rejection::Version => "HTTP/1.0 and HTTP/1.1 are spoken here\n",
+                Rejection::Target => "invalid path\n",
                 Rejection::Connection => "Connection names a protected field\n",
                 Rejection::NoRoute => "no route\n",
                 Rejection::HeadTimeout => "request head timed out\n",
@@ -102,6 +112,19 @@ impl Error {
                 | FailureKind::Protocol => "upstream failed\n",
             },
         }
+    }
+
+    /// The same as bytes, where no request has come so far that it could be answered as one.
+    #[cold]
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let (status, text) = (self.status(), self.text());
+        let (code, reason) = (status.as_str(), status.canonical_reason().unwrap_or_default());
+        let length = text.len();
+        format!(
+            "HTTP/1.1 {code} {reason}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{text}"
+        )
+        .into_bytes()
     }
 
     /// The answer to the client. Whose request we could not trust gets no second one on the same connection.
