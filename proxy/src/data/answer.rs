@@ -146,6 +146,8 @@ impl Passage {
                 Poll::Pending
             }
             Some(Expiry::Quiet) => self.break_off(FailureKind::Timeout),
+            // The connection ends before anybody is asked.
+            Some(Expiry::Unread) => Poll::Pending,
         }
     }
 }

@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::deadlines::{Phase, Slot};
+use super::deadlines::{Expiry, Phase, Slot};
 use super::guard::Guard;
 use super::handle::handle;
 use super::refusal::Refusal;
@@ -151,10 +151,12 @@ where
     }
 }
 
-/// Whether the client has let the time for a head, or between requests, pass.
+/// Whether the client has let the time for a head, between requests, or for taking its answer pass.
 fn is_overdue(client: &Client) -> bool {
-    if !client.slot.is_expired() {
-        return false;
+    match client.slot.expired() {
+        None => return false,
+        Some(Expiry::Unread) => return true,
+        Some(Expiry::Deadline | Expiry::Quiet) => {}
     }
     match client.slot.phase() {
         Phase::Idle | Phase::Closing => true,
@@ -210,8 +212,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Metered<S> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if polled.is_ready() {
-            self.slot.received();
-            if buf.filled().len() == before {
+            let received = buf.filled().len() - before;
+            self.slot.received(received);
+            if received == 0 {
                 self.linger.saw_end();
             } else if let Err(refused) = self.guard.check(&buf.filled()[before..]) {
                 buf.set_filled(before + refused.passed);
@@ -220,6 +223,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Metered<S> {
                     return self.poll_refusal(cx);
                 }
             }
+        } else {
+            self.slot.await_bytes();
         }
         polled
     }
@@ -230,8 +235,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.is_flushed = false;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if polled.is_ready() {
-            self.slot.progressed();
+        match &polled {
+            Poll::Ready(written) => self.slot.sent(*written.as_ref().unwrap_or(&0)),
+            Poll::Pending => self.slot.await_room(),
         }
         polled
     }

@@ -20,6 +20,8 @@ pub(super) enum Error {
     UploadBroken,
     /// The attempt failed at the upstream.
     Upstream(FailureKind),
+    /// No failure: `OPTIONS *` is not for an upstream. It is here because we answer it.
+    AskedItself,
 }
 
 /// Whose fault an error is.
@@ -36,7 +38,9 @@ impl Error {
     /// Whose fault it is: the client's never counts against an arm.
     pub(super) fn source(self) -> Source {
         match self {
-            Self::Refused(Rejection::NoRoute) | Self::Upstream(FailureKind::NoEndpoint) => Source::Proxy,
+            Self::Refused(Rejection::NoRoute) | Self::Upstream(FailureKind::NoEndpoint) | Self::AskedItself => {
+                Source::Proxy
+            }
             Self::Refused(_) | Self::UploadStalled | Self::UploadBroken => Source::Client,
             Self::Upstream(_) => Source::Upstream,
         }
@@ -49,6 +53,7 @@ impl Error {
             Self::UploadStalled => "upload_stalled",
             Self::UploadBroken => "upload_broken",
             Self::Upstream(kind) => kind.label(),
+            Self::AskedItself => "options",
         }
     }
 
@@ -80,6 +85,7 @@ impl Error {
                 | FailureKind::Truncated
                 | FailureKind::Protocol => StatusCode::BAD_GATEWAY,
             },
+            Self::AskedItself => StatusCode::OK,
         }
     }
 
@@ -111,6 +117,7 @@ impl Error {
                 | FailureKind::Truncated
                 | FailureKind::Protocol => "upstream failed\n",
             },
+            Self::AskedItself => "",
         }
     }
 
@@ -138,7 +145,7 @@ impl Error {
         if self.source() == Source::Client {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if self == Self::Refused(Rejection::Method) {
+        if matches!(self, Self::Refused(Rejection::Method) | Self::AskedItself) {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         answer
