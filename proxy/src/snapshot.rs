@@ -15,7 +15,6 @@ use sluice_engine::units::{TICK_MS, Weight};
 
 pub use self::places::Place;
 pub use self::routes::RouteTable;
-pub(crate) use self::routes::without_port;
 
 use crate::config::{Routing, Tracing, UpstreamSettings};
 use crate::counters::GenerationCounters;

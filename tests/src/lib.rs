@@ -10,6 +10,7 @@ pub mod backend;
 pub mod binaries;
 pub mod config;
 pub mod gate;
+pub mod hostile;
 pub mod load;
 pub mod metrics;
 pub mod ports;

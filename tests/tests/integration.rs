@@ -19,6 +19,7 @@ mod integration {
     mod forwarding;
     mod gates;
     mod harness;
+    mod hostile;
     mod logs;
     mod metrics;
     mod no_revert;

@@ -19,7 +19,7 @@ use super::connection::Client;
 use super::deadlines::{Expiry, Phase};
 use super::error::Error;
 use super::flight::Flight;
-use super::head::Marks;
+use super::head::{Marks, is_plain_chunked};
 use super::headers::prepare_answer;
 use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
 use super::shield::Kept;
@@ -142,9 +142,11 @@ impl Journey<'_> {
         upstream.set_lines(&self.client.lines.borrow());
         match upstream.send(slot, &times.gate, || times.take_expired()).await {
             Sent::Answered(answer) => Arrival::new(answer, upstream),
+            Sent::Failed(_) if times.is_upload_spoiled() => Err(Error::UploadBroken),
             Sent::Failed(error) => Err(reason(error)),
             Sent::Stopped(Expiry::Deadline) => Err(Error::Upstream(FailureKind::Timeout)),
-            Sent::Stopped(Expiry::Quiet) => Err(Error::UploadStalled),
+            Sent::Stopped(Expiry::Quiet | Expiry::Unread) if times.is_awaiting_bytes() => Err(Error::UploadStalled),
+            Sent::Stopped(Expiry::Quiet | Expiry::Unread) => Err(Error::Upstream(FailureKind::Timeout)),
         }
     }
 
@@ -160,9 +162,15 @@ fn reason(error: Option<hyper::Error>) -> Error {
     match error {
         // hyper calls the body that we give it the user's; ours is the client's.
         Some(error) if error.is_user() || error.is_body_write_aborted() => Error::UploadBroken,
-        Some(error) if error.is_parse() => Error::Upstream(FailureKind::Protocol),
+        Some(error) if error.is_parse() || is_bad_answer(&error) => Error::Upstream(FailureKind::Protocol),
         _ => Error::Upstream(FailureKind::Reset),
     }
+}
+
+/// Whether the guard has refused what came.
+fn is_bad_answer(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|source| source.kind() == std::io::ErrorKind::InvalidData)
 }
 
 // === impl Arrival ===
@@ -172,7 +180,8 @@ impl Arrival {
     fn new(mut answer: Response<Incoming>, upstream: Box<Upstream>) -> Result<Self, Error> {
         let marks = Marks::of(answer.headers());
         // Two framings, or a protocol that nobody asked for: what follows could be read in two ways.
-        let is_ambiguous = marks.has(Marks::TRANSFER_ENCODING) && marks.has(Marks::CONTENT_LENGTH);
+        let is_ambiguous = marks.has(Marks::TRANSFER_ENCODING)
+            && (marks.has(Marks::CONTENT_LENGTH) || !is_plain_chunked(answer.headers()));
         if is_ambiguous || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::Upstream(FailureKind::Protocol));
         }

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::server::conn::http1;
@@ -15,9 +16,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::deadlines::{Phase, Slot};
+use super::deadlines::{Expiry, Phase, Slot};
+use super::guard::Guard;
 use super::handle::handle;
-use super::reject::Rejection;
+use super::refusal::Refusal;
+use super::reject::{Rejection, Rejections};
 use super::report::Report;
 use super::trace::Trace;
 use super::worker::Worker;
@@ -53,11 +56,19 @@ pub(super) struct Client {
     pub(super) report: Report,
 }
 
-/// A socket that tells its slot whenever bytes move.
+/// More than the guard lets pass, so that it is the guard who refuses a large head.
+const HEAD_SLACK: usize = 64;
+
+/// A socket that tells its slot whenever bytes move, and shows the guard what comes.
 struct Metered<S> {
     stream: S,
     linger: Linger,
     slot: Rc<Slot>,
+    guard: Guard,
+    refusal: Option<Refusal>,
+    rejections: Arc<Rejections>,
+    /// Nothing that was to be written is left.
+    is_flushed: bool,
 }
 
 // === impl Scheme ===
@@ -114,9 +125,9 @@ pub(super) async fn connection<S>(stream: S, client: Rc<Client>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let io = TokioIo::new(Metered { stream, linger: Linger::default(), slot: Rc::clone(&client.slot) });
+    let io = TokioIo::new(Metered::new(stream, &client));
     let mut builder = http1::Builder::new();
-    builder.writev(false).max_header_size(client.worker.limits.head).max_buf_size(WRITE_BUFFER);
+    builder.writev(false).max_header_size(client.worker.limits.head + HEAD_SLACK).max_buf_size(WRITE_BUFFER);
     let service = service_fn(|request| handle(Rc::clone(&client), request));
     let mut served = std::pin::pin!(builder.serve_connection(io, service));
     let mut told = false;
@@ -141,10 +152,12 @@ where
     }
 }
 
-/// Whether the client has let the time for a head, or between requests, pass.
+/// Whether the client has let the time for a head, between requests, or for taking its answer pass.
 fn is_overdue(client: &Client) -> bool {
-    if !client.slot.is_expired() {
-        return false;
+    match client.slot.expired() {
+        None => return false,
+        Some(Expiry::Unread) => return true,
+        Some(Expiry::Deadline | Expiry::Quiet) => {}
     }
     match client.slot.phase() {
         Phase::Idle | Phase::Closing => true,
@@ -168,16 +181,51 @@ fn count_refusal(client: &Client, error: &hyper::Error) {
 
 // === impl Metered ===
 
-impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+impl<S> Metered<S> {
+    fn new(stream: S, client: &Client) -> Self {
+        let limits = &client.worker.limits;
+        Self {
+            stream,
+            linger: Linger::default(),
+            slot: Rc::clone(&client.slot),
+            guard: Guard::new(limits.head, limits.target),
+            refusal: None,
+            rejections: Arc::clone(&client.worker.rejections),
+            is_flushed: true,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Metered<S> {
+    fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, linger, slot, refusal, rejections, is_flushed, .. } = self;
+        let Some(refusal) = refusal else { return Poll::Pending };
+        refusal.poll_read((stream, linger), (slot, rejections), *is_flushed, cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Metered<S> {
     #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.refusal.is_some() {
+            return self.poll_refusal(cx);
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if polled.is_ready() {
-            self.slot.received();
-            if buf.filled().len() == before {
+            let received = buf.filled().len() - before;
+            self.slot.received(received);
+            if received == 0 {
                 self.linger.saw_end();
+            } else if let Err(refused) = self.guard.check(&buf.filled()[before..]) {
+                buf.set_filled(before + refused.passed);
+                self.refusal = Some(Refusal::new(refused, &self.slot, &self.rejections));
+                if refused.passed == 0 {
+                    return self.poll_refusal(cx);
+                }
             }
+        } else {
+            self.slot.await_bytes();
         }
         polled
     }
@@ -186,19 +234,27 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.is_flushed = false;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if polled.is_ready() {
-            self.slot.progressed();
+        match &polled {
+            Poll::Ready(written) => self.slot.sent(*written.as_ref().unwrap_or(&0)),
+            Poll::Pending => self.slot.await_room(),
         }
         polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.is_flushed |= polled.is_ready();
+        // hyper believes that there is nothing to read for now: the refusal has waited for this.
+        if self.refusal.is_some() && self.is_flushed {
+            cx.waker().wake_by_ref();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, linger, slot } = &mut *self;
+        let Self { stream, linger, slot, .. } = &mut *self;
         if slot.phase() != Phase::Closing {
             slot.enter(Phase::Closing);
         }

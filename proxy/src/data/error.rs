@@ -20,6 +20,8 @@ pub(super) enum Error {
     UploadBroken,
     /// The attempt failed at the upstream.
     Upstream(FailureKind),
+    /// No failure: `OPTIONS *` is not for an upstream. It is here because we answer it.
+    AskedItself,
 }
 
 /// Whose fault an error is.
@@ -36,7 +38,9 @@ impl Error {
     /// Whose fault it is: the client's never counts against an arm.
     pub(super) fn source(self) -> Source {
         match self {
-            Self::Refused(Rejection::NoRoute) | Self::Upstream(FailureKind::NoEndpoint) => Source::Proxy,
+            Self::Refused(Rejection::NoRoute) | Self::Upstream(FailureKind::NoEndpoint) | Self::AskedItself => {
+                Source::Proxy
+            }
             Self::Refused(_) | Self::UploadStalled | Self::UploadBroken => Source::Client,
             Self::Upstream(_) => Source::Upstream,
         }
@@ -49,13 +53,20 @@ impl Error {
             Self::UploadStalled => "upload_stalled",
             Self::UploadBroken => "upload_broken",
             Self::Upstream(kind) => kind.label(),
+            Self::AskedItself => "options",
         }
     }
 
     fn status(self) -> StatusCode {
         match self {
             Self::Refused(reason) => match reason {
-                Rejection::Malformed | Rejection::Host | Rejection::Connection => StatusCode::BAD_REQUEST,
+                Rejection::Malformed
+                | Rejection::Framing
+                | Rejection::Body
+                | Rejection::Target
+                | Rejection::Host
+                | Rejection::Connection => StatusCode::BAD_REQUEST,
+                Rejection::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
                 Rejection::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Rejection::TargetTooLong => StatusCode::URI_TOO_LONG,
                 Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -74,6 +85,7 @@ impl Error {
                 | FailureKind::Truncated
                 | FailureKind::Protocol => StatusCode::BAD_GATEWAY,
             },
+            Self::AskedItself => StatusCode::OK,
         }
     }
 
@@ -86,6 +98,10 @@ impl Error {
                 Rejection::Method => "method not allowed\n",
                 Rejection::Host => "missing or invalid Host\n",
                 Rejection::TransferCoding => "unknown transfer coding\n",
+                Rejection::Framing => "ambiguous length of the request\n",
+                Rejection::Body => "malformed request body\n",
+                Rejection::Version => "HTTP/1.0 and HTTP/1.1 are spoken here\n",
+                Rejection::Target => "invalid path\n",
                 Rejection::Connection => "Connection names a protected field\n",
                 Rejection::NoRoute => "no route\n",
                 Rejection::HeadTimeout => "request head timed out\n",
@@ -101,7 +117,21 @@ impl Error {
                 | FailureKind::Truncated
                 | FailureKind::Protocol => "upstream failed\n",
             },
+            Self::AskedItself => "",
         }
+    }
+
+    /// The same as bytes, where no request has come so far that it could be answered as one.
+    #[cold]
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let (status, text) = (self.status(), self.text());
+        let (code, reason) = (status.as_str(), status.canonical_reason().unwrap_or_default());
+        let length = text.len();
+        format!(
+            "HTTP/1.1 {code} {reason}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{text}"
+        )
+        .into_bytes()
     }
 
     /// The answer to the client. Whose request we could not trust gets no second one on the same connection.
@@ -115,7 +145,7 @@ impl Error {
         if self.source() == Source::Client {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if self == Self::Refused(Rejection::Method) {
+        if matches!(self, Self::Refused(Rejection::Method) | Self::AskedItself) {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         answer

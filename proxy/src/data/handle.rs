@@ -18,6 +18,7 @@ use super::error::Error;
 use super::flight::Flight;
 use super::head;
 use super::headers::prepare_request;
+use super::host;
 use super::local::{Local, LocalRollout};
 use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
@@ -100,7 +101,7 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
     let local = client.worker.local();
     let no_host = Error::Refused(Rejection::Host);
     let host_value = request.headers().get(HOST).cloned().ok_or(no_host)?;
-    let host = head::host(&host_value).ok_or(no_host)?;
+    let host = host::parse(host_value.as_bytes()).ok_or(no_host)?;
     let no_route = Error::Refused(Rejection::NoRoute);
     let (target, place) = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
     let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);

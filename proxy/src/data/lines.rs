@@ -3,7 +3,7 @@
 //! Who asks, over which protocol, for which host, under which identifier: five lines that every request gets. As entries
 //! of a header map each would be hashed, stored, serialised and dropped; as bytes they are copied once. The lines go in
 //! behind the request line, which is the one place that a head is sure to have. It refuses to touch anything else: the
-//! rest of the stream passes as it is.
+//! rest of the stream passes as it is. What comes back is shown to a guard, which knows from here when a head is due.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,6 +13,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::guard::AnswerGuard;
 
 /// Lines for the next head of a connection, shared by its owner and its socket.
 #[derive(Debug, Default)]
@@ -29,6 +31,7 @@ pub(super) struct LineWriter {
     /// A head with its lines, as far as the socket has not taken it.
     pending: Vec<u8>,
     written: usize,
+    guard: AnswerGuard,
 }
 
 // === impl NextLines ===
@@ -48,7 +51,7 @@ impl NextLines {
 
 impl LineWriter {
     pub(super) fn new(stream: TcpStream, next: Rc<NextLines>) -> Self {
-        Self { stream, next, pending: Vec::new(), written: 0 }
+        Self { stream, next, pending: Vec::new(), written: 0, guard: AnswerGuard::default() }
     }
 
     /// Joins the head's beginning with its lines; the socket gets them in one piece.
@@ -61,6 +64,7 @@ impl LineWriter {
         self.pending.extend_from_slice(&self.next.lines.borrow());
         self.pending.extend_from_slice(&head[line..]);
         self.next.is_due.set(false);
+        self.guard.expect_head();
     }
 
     /// Writes what is pending.
@@ -80,7 +84,11 @@ impl LineWriter {
 impl AsyncRead for LineWriter {
     #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let is_good = self.guard.check(&buf.filled()[before..]).is_ok();
+        // As an error of its kind, which is told from a broken connection.
+        Poll::Ready(if is_good { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) })
     }
 }
 

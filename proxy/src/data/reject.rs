@@ -11,12 +11,20 @@ pub enum Rejection {
     HeadTooLarge,
     /// The target is longer than the limit.
     TargetTooLong,
-    /// CONNECT, TRACE.
+    /// CONNECT, TRACE, TRACK.
     Method,
     /// No `Host`, two of them, or one that is none.
     Host,
     /// A transfer coding that we do not know.
     TransferCoding,
+    /// Length and transfer coding are wrong or contradict each other: where the request ends is doubtful.
+    Framing,
+    /// A chunked body that is not as the standard wants it; its head was good.
+    Body,
+    /// Another version of HTTP than 1.0 and 1.1.
+    Version,
+    /// A target that leaves the path it names: `..`, or `*` for what has a path.
+    Target,
     /// `Connection` names a field that must not be removed.
     Connection,
     /// No route for host and path.
@@ -33,7 +41,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 13;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -42,6 +50,10 @@ impl Rejection {
         Self::Method,
         Self::Host,
         Self::TransferCoding,
+        Self::Framing,
+        Self::Body,
+        Self::Version,
+        Self::Target,
         Self::Connection,
         Self::NoRoute,
         Self::HeadTimeout,
@@ -56,6 +68,10 @@ impl Rejection {
             Self::Method => "method",
             Self::Host => "host",
             Self::TransferCoding => "transfer_coding",
+            Self::Framing => "framing",
+            Self::Body => "body",
+            Self::Version => "version",
+            Self::Target => "target",
             Self::Connection => "connection",
             Self::NoRoute => "no_route",
             Self::HeadTimeout => "head_timeout",

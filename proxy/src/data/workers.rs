@@ -51,6 +51,10 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Without a byte of a body, in either direction.
     pub body_idle_timeout: Duration,
+    /// How long a client may keep us waiting at less than `slowest`.
+    pub pace_period: Duration,
+    /// Bytes a second that a client has to send or to take, on average.
+    pub slowest: u64,
     /// Bytes of a request's target.
     pub target: usize,
     /// Bytes of a request's head.
@@ -82,6 +86,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_idle_timeout: Duration::from_secs(30),
+            pace_period: Duration::from_secs(30),
+            slowest: 100,
             target: 8_000,
             head: 32 * 1024,
         }

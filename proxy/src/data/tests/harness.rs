@@ -302,6 +302,11 @@ impl Client {
         self.buffer.is_empty() && !self.read_more()
     }
 
+    /// Waits until an answer has begun.
+    pub(super) fn await_bytes(&mut self) {
+        assert!(!self.buffer.is_empty() || self.read_more(), "no answer");
+    }
+
     fn read_more(&mut self) -> bool {
         let mut chunk = [0; 65_536];
         let read = self.stream.read(&mut chunk).unwrap_or(0);
