@@ -38,6 +38,8 @@ mod report;
 mod shield;
 pub mod target;
 mod trace;
+mod tunnel;
+mod upgrade;
 mod upload;
 mod upstream;
 mod worker;

@@ -30,6 +30,7 @@ mod integration {
     mod sticky;
     mod storage;
     mod tracing;
+    mod websocket;
 
     /// The stable and the canary version.
     async fn pair() -> (Backend, Backend) {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::answer::{Body, Passage};
@@ -23,6 +23,7 @@ use super::head::{Marks, is_plain_chunked};
 use super::headers::prepare_answer;
 use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
 use super::shield::Kept;
+use super::tunnel::Tunnel;
 use super::upload::Upload;
 use super::upstream::{Sent, Upstream};
 use crate::config::UpstreamSettings;
@@ -140,8 +141,9 @@ impl Journey<'_> {
         times.enter(if has_body { Phase::Uploading } else { Phase::Waiting });
         self.arm(now_us, Duration::from(self.settings.request_timeout));
         upstream.set_lines(&self.client.lines.borrow());
+        upstream.keep_ended(self.client.upgrade.is_asked());
         match upstream.send(slot, &times.gate, || times.take_expired()).await {
-            Sent::Answered(answer) => Arrival::new(answer, upstream),
+            Sent::Answered(answer) => Arrival::new(self.client, answer, upstream),
             Sent::Failed(_) if times.is_upload_spoiled() => Err(Error::UploadBroken),
             Sent::Failed(error) => Err(reason(error)),
             Sent::Stopped(Expiry::Deadline) => Err(Error::Upstream(FailureKind::Timeout)),
@@ -173,20 +175,34 @@ fn is_bad_answer(error: &hyper::Error) -> bool {
     source.is_some_and(|source| source.kind() == std::io::ErrorKind::InvalidData)
 }
 
+/// The client gets the 101; what follows it is no HTTP.
+#[cold]
+fn switch(client: &Rc<Client>, upstream: Box<Upstream>, mut flight: Option<Flight>) -> Body {
+    if let Some(flight) = &mut flight {
+        flight.streaming(client.now_us());
+    }
+    client.slot.enter(Phase::Streaming);
+    client.upgrade.grant(Tunnel { upstream, flight });
+    Body::Text(None)
+}
+
 // === impl Arrival ===
 
 impl Arrival {
     #[inline]
-    fn new(mut answer: Response<Incoming>, upstream: Box<Upstream>) -> Result<Self, Error> {
+    fn new(client: &Client, mut answer: Response<Incoming>, mut upstream: Box<Upstream>) -> Result<Self, Error> {
         let marks = Marks::of(answer.headers());
         // Two framings, or a protocol that nobody asked for: what follows could be read in two ways.
         let is_ambiguous = marks.has(Marks::TRANSFER_ENCODING)
             && (marks.has(Marks::CONTENT_LENGTH) || !is_plain_chunked(answer.headers()));
-        if is_ambiguous || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Error::Upstream(FailureKind::Protocol));
-        }
+        let is_switching = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let protocol = answer.headers().get(header::UPGRADE).filter(|_| is_switching).cloned();
         *answer.version_mut() = http::Version::HTTP_11;
         prepare_answer(answer.headers_mut(), marks);
+        if is_ambiguous || (is_switching && !client.upgrade.is_granted(answer.headers_mut(), protocol.as_ref())) {
+            return Err(Error::Upstream(FailureKind::Protocol));
+        }
+        upstream.keep_ended(is_switching);
         Ok(Self { answer, upstream, marks })
     }
 
@@ -202,6 +218,9 @@ impl Arrival {
             flight.answering(answer.status().as_u16());
         }
         client.report.answering(client, answer.status().as_u16());
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return answer.map(|_| switch(client, upstream, flight));
+        }
         let is_event_stream = marks.has(Marks::EVENT_STREAM);
         answer.map(|body| Body::Passed(Passage::new(client, body, upstream, flight, is_event_stream)))
     }

@@ -23,6 +23,7 @@ use super::refusal::Refusal;
 use super::reject::{Rejection, Rejections};
 use super::report::Report;
 use super::trace::Trace;
+use super::upgrade::Upgrade;
 use super::worker::Worker;
 use crate::linger::Linger;
 
@@ -54,6 +55,8 @@ pub(super) struct Client {
     pub(super) trace: Cell<Option<Trace>>,
     /// What will be told about the present request.
     pub(super) report: Report,
+    /// Its wish to leave HTTP, if it has one.
+    pub(super) upgrade: Upgrade,
 }
 
 /// More than the guard lets pass, so that it is the guard who refuses a large head.
@@ -105,6 +108,7 @@ impl Client {
             lines: RefCell::default(),
             trace: Cell::default(),
             report: Report::default(),
+            upgrade: Upgrade::default(),
         }
     }
 
@@ -129,18 +133,18 @@ where
     let mut builder = http1::Builder::new();
     builder.writev(false).max_header_size(client.worker.limits.head + HEAD_SLACK).max_buf_size(WRITE_BUFFER);
     let service = service_fn(|request| handle(Rc::clone(&client), request));
-    let mut served = std::pin::pin!(builder.serve_connection(io, service));
+    let mut served = builder.serve_connection(io, service);
     let mut told = false;
     let ended = std::future::poll_fn(|cx| {
         client.slot.gate.attach(cx.waker());
         if client.worker.draining.get() && !told {
             told = true;
-            served.as_mut().graceful_shutdown();
+            Pin::new(&mut served).graceful_shutdown();
         }
         if is_overdue(&client) {
             return Poll::Ready(Ok(()));
         }
-        let polled = served.as_mut().poll(cx);
+        let polled = Pin::new(&mut served).poll(cx);
         // A limit that no request took notice of: the client does not read its answer.
         if polled.is_pending() && client.slot.take_expired().is_some() {
             return Poll::Ready(Ok(()));
@@ -149,6 +153,13 @@ where
     });
     if let Err(error) = ended.await {
         count_refusal(&client, &error);
+    }
+    if let Some(tunnel) = client.upgrade.take_granted() {
+        let parts = served.into_parts();
+        match parts.io.into_inner().leave_http(&parts.read_buf) {
+            Some(stream) => tunnel.run(&client, stream).await,
+            None => client.worker.rejections.count(Rejection::Upgrade),
+        }
     }
 }
 
@@ -193,6 +204,15 @@ impl<S> Metered<S> {
             rejections: Arc::clone(&client.worker.rejections),
             is_flushed: true,
         }
+    }
+}
+
+impl<S> Metered<S> {
+    /// The stream below, once the 101 is written. None if the client did not wait for it: what it sent was meant for
+    /// somebody who had not agreed yet (RFC 6455 section 4.1).
+    fn leave_http(self, unread: &[u8]) -> Option<S> {
+        let has_waited = unread.is_empty() && self.refusal.is_none() && self.is_flushed;
+        has_waited.then_some(self.stream)
     }
 }
 

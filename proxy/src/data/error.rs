@@ -65,7 +65,9 @@ impl Error {
                 | Rejection::Body
                 | Rejection::Target
                 | Rejection::Host
-                | Rejection::Connection => StatusCode::BAD_REQUEST,
+                | Rejection::Connection
+                | Rejection::Upgrade => StatusCode::BAD_REQUEST,
+                Rejection::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
                 Rejection::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
                 Rejection::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Rejection::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -103,6 +105,8 @@ impl Error {
                 Rejection::Version => "HTTP/1.0 and HTTP/1.1 are spoken here\n",
                 Rejection::Target => "invalid path\n",
                 Rejection::Connection => "Connection names a protected field\n",
+                Rejection::Upgrade => "malformed WebSocket handshake\n",
+                Rejection::WebSocketVersion => "WebSocket version 13 is supported\n",
                 Rejection::NoRoute => "no route\n",
                 Rejection::HeadTimeout => "request head timed out\n",
             },
@@ -144,6 +148,10 @@ impl Error {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         if self.source() == Source::Client {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self == Self::Refused(Rejection::WebSocketVersion) {
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         }
         if matches!(self, Self::Refused(Rejection::Method) | Self::AskedItself) {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));

@@ -16,7 +16,7 @@ use super::connection::Client;
 use super::deadlines::Phase;
 use super::error::Error;
 use super::flight::Flight;
-use super::head;
+use super::head::{self, Marks};
 use super::headers::prepare_request;
 use super::host;
 use super::local::{Local, LocalRollout};
@@ -25,6 +25,7 @@ use super::record::Reason;
 use super::reject::Rejection;
 use super::shield::{self, Kept};
 use super::trace;
+use super::upgrade;
 use super::upload::Upload;
 use crate::config::Sticky;
 use crate::nginx::PlaceShard;
@@ -105,7 +106,10 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
     let no_route = Error::Refused(Rejection::NoRoute);
     let (target, place) = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
     let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
+    let protocol = if marks.has(Marks::UPGRADE) { upgrade::asked_for(request, marks)? } else { None };
+    client.upgrade.ask(protocol);
     prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;
+    client.upgrade.tell(request.headers_mut());
     trace::prepare(request.headers_mut(), marks, client, local.snapshot.tracing);
     let bound = match target {
         Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
@@ -152,7 +156,7 @@ fn choose_arm<B>(client: &Client, rollout: &LocalRollout, request: &Request<B>, 
     choice
 }
 
-/// The request as the upstream gets it: HTTP/1.1, no upgrade.
+/// The request as the upstream gets it: HTTP/1.1.
 #[inline]
 fn into_upstream(request: Request<Incoming>, client: &Client) -> Request<Upload> {
     let (mut parts, body) = request.into_parts();

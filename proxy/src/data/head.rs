@@ -37,6 +37,9 @@ impl Marks {
     /// `Content-Length` with zeros in front, which some take for an octal number.
     pub(super) const PADDED_LENGTH: Self = Self(1 << 11);
 
+    /// `Upgrade`.
+    pub(super) const UPGRADE: Self = Self(1 << 12);
+
     #[inline]
     pub(super) fn has(self, marks: Self) -> bool {
         self.0 & marks.0 != 0
@@ -71,8 +74,11 @@ impl Marks {
             }
             "content-length" => Self::CONTENT_LENGTH,
             "content-type" if is_event_stream(value) => Self::EVENT_STREAM,
+            "upgrade" => {
+                self.add(Self::UPGRADE);
+                Self::ONE_HOP
+            }
             "te"
-            | "upgrade"
             | "keep-alive"
             | "proxy-connection"
             | "proxy-authenticate"

@@ -54,6 +54,11 @@ impl LineWriter {
         Self { stream, next, pending: Vec::new(), written: 0, guard: AnswerGuard::default() }
     }
 
+    /// The socket, once nothing of ours is to be written any more.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Joins the head's beginning with its lines; the socket gets them in one piece.
     #[inline]
     fn join(&mut self, head: &[u8]) {

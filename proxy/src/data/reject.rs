@@ -27,6 +27,10 @@ pub enum Rejection {
     Target,
     /// `Connection` names a field that must not be removed.
     Connection,
+    /// A wrong WebSocket handshake, or bytes that came before the answer to it.
+    Upgrade,
+    /// Another version of WebSocket than 13.
+    WebSocketVersion,
     /// No route for host and path.
     NoRoute,
     /// The head did not come in time.
@@ -41,7 +45,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 15;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -55,6 +59,8 @@ impl Rejection {
         Self::Version,
         Self::Target,
         Self::Connection,
+        Self::Upgrade,
+        Self::WebSocketVersion,
         Self::NoRoute,
         Self::HeadTimeout,
     ];
@@ -73,6 +79,8 @@ impl Rejection {
             Self::Version => "version",
             Self::Target => "target",
             Self::Connection => "connection",
+            Self::Upgrade => "upgrade",
+            Self::WebSocketVersion => "websocket_version",
             Self::NoRoute => "no_route",
             Self::HeadTimeout => "head_timeout",
         }
