@@ -10,12 +10,14 @@
 //! it; every failure becomes an answer in `error`.
 
 mod accept;
+mod admission;
 mod answer;
 mod attempt;
 pub mod budget;
 pub mod choose;
 mod connection;
 mod deadlines;
+mod entrance;
 mod error;
 mod flight;
 mod gate;
@@ -24,6 +26,7 @@ mod handle;
 mod head;
 mod headers;
 pub mod host;
+mod http2;
 mod ids;
 mod lines;
 mod listen;
@@ -31,6 +34,7 @@ mod local;
 mod pool;
 pub mod random;
 pub mod record;
+mod redirect;
 mod refusal;
 pub mod rehearsal;
 mod reject;
@@ -48,6 +52,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use self::admission::Admission;
 pub use self::listen::{BindError, Listeners, Port};
 pub use self::reject::{Rejection, Rejections};
 pub use self::workers::{Limits, Workers, WorkersConfig};

@@ -17,6 +17,7 @@ pub mod ports;
 pub mod prometheus;
 pub mod receiver;
 pub mod sluice;
+pub mod tls;
 pub mod wait;
 pub mod wire;
 
@@ -27,5 +28,6 @@ pub use self::load::{Load, Report};
 pub use self::metrics::Metrics;
 pub use self::receiver::{Authority, Receiver};
 pub use self::sluice::Sluice;
+pub use self::tls::{Issuer, Leaf, TlsClient};
 pub use self::wait::{eventually, within};
 pub use self::wire::{Request, Response, Wire};

@@ -20,15 +20,18 @@ mod integration {
     mod gates;
     mod harness;
     mod hostile;
+    mod limits;
     mod logs;
     mod metrics;
     mod no_revert;
     mod notifications;
+    mod proxy_protocol;
     mod reload;
     mod revert;
     mod split;
     mod sticky;
     mod storage;
+    mod tls;
     mod tracing;
     mod websocket;
 

@@ -17,8 +17,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::deadlines::{Expiry, Phase, Slot};
+use super::entrance::Entrance;
 use super::guard::Guard;
 use super::handle::handle;
+use super::http2;
 use super::refusal::Refusal;
 use super::reject::{Rejection, Rejections};
 use super::report::Report;
@@ -38,11 +40,19 @@ pub(super) enum Scheme {
     Https,
 }
 
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
 /// What the requests of one connection share.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) slot: Rc<Slot>,
+    pub(super) entrance: Rc<Entrance>,
     pub(super) peer: IpAddr,
     pub(super) scheme: Scheme,
     /// The peer's address as text.
@@ -86,12 +96,19 @@ impl Scheme {
     }
 }
 
+// === impl Protocol ===
+
+impl Protocol {
+    /// By what a TLS handshake agreed on; without an agreement it is what everybody speaks.
+    pub(super) fn negotiated(alpn: Option<&[u8]>) -> Self {
+        if alpn == Some(b"h2") { Self::Http2 } else { Self::Http1 }
+    }
+}
+
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(worker: Rc<Worker>, peer: IpAddr, scheme: Scheme) -> Self {
-        // A dual-stack socket shows IPv4 peers as mapped addresses; rules are written for the plain ones.
-        let peer = peer.to_canonical();
+    pub(super) fn new(worker: Rc<Worker>, entrance: Rc<Entrance>, peer: IpAddr, scheme: Scheme) -> Self {
         let slot = worker.deadlines.register(worker.clock.now_us());
         let peer_text = peer.to_string();
         let peer_lines = format!(
@@ -101,10 +118,28 @@ impl Client {
         Self {
             worker,
             slot,
+            entrance,
             peer,
             scheme,
             peer_text,
             peer_lines: peer_lines.into_bytes(),
+            lines: RefCell::default(),
+            trace: Cell::default(),
+            report: Report::default(),
+            upgrade: Upgrade::default(),
+        }
+    }
+
+    /// The same client, for one of several requests at a time.
+    pub(super) fn stream_of(connection: &Self) -> Self {
+        Self {
+            worker: Rc::clone(&connection.worker),
+            slot: connection.worker.deadlines.register(connection.now_us()),
+            entrance: Rc::clone(&connection.entrance),
+            peer: connection.peer,
+            scheme: connection.scheme,
+            peer_text: connection.peer_text.clone(),
+            peer_lines: connection.peer_lines.clone(),
             lines: RefCell::default(),
             trace: Cell::default(),
             report: Report::default(),
@@ -125,7 +160,17 @@ impl Drop for Client {
 }
 
 /// Serves one connection until either side has had enough.
-pub(super) async fn connection<S>(stream: S, client: Rc<Client>)
+pub(super) async fn connection<S>(stream: S, client: Rc<Client>, protocol: Protocol)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match protocol {
+        Protocol::Http1 => serve_http1(stream, client).await,
+        Protocol::Http2 => Box::pin(http2::serve(stream, client)).await,
+    }
+}
+
+async fn serve_http1<S>(stream: S, client: Rc<Client>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderValue, SET_COOKIE};
+use http::header::{HOST, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use sluice_engine::evidence::Arm;
@@ -22,6 +22,7 @@ use super::host;
 use super::local::{Local, LocalRollout};
 use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
+use super::redirect;
 use super::reject::Rejection;
 use super::shield::{self, Kept};
 use super::trace;
@@ -54,6 +55,8 @@ pub(super) struct Decided {
 pub(super) enum Bound {
     Plain(Rc<LocalArm>),
     Rollout(Rc<LocalRollout>, Choice),
+    /// The same address by https.
+    Redirect(HeaderValue),
 }
 
 /// Answers one request of a client, whatever happens. All that needs no waiting is done before the future is made.
@@ -70,7 +73,11 @@ pub(super) fn handle(
             Ok(departure) => travel(&client, departure).await,
             Err(error) => Err(*error),
         };
-        Ok(answer.unwrap_or_else(|error| refuse(&client, error)))
+        let mut answer = answer.unwrap_or_else(|error| refuse(&client, error));
+        if let Some(hsts) = &client.entrance.hsts {
+            answer.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        }
+        Ok(answer)
     }
 }
 
@@ -98,12 +105,20 @@ fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) ->
 /// allocates or formats.
 #[inline]
 pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Error> {
+    if client.worker.admission.sheds_requests() {
+        return Err(Error::Refused(Rejection::Memory));
+    }
     let marks = head::check(request, &client.worker.limits)?;
     let local = client.worker.local();
     let no_host = Error::Refused(Rejection::Host);
     let host_value = request.headers().get(HOST).cloned().ok_or(no_host)?;
     let host = host::parse(host_value.as_bytes()).ok_or(no_host)?;
     let no_route = Error::Refused(Rejection::NoRoute);
+    if client.entrance.redirects
+        && let Some(location) = redirect::location(request, host, client, &local.snapshot.trusted_proxies)
+    {
+        return Ok(Decided { local, bound: Bound::Redirect(location), series: None, is_trusted: false });
+    }
     let (target, place) = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
     let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
     let protocol = if marks.has(Marks::UPGRADE) { upgrade::asked_for(request, marks)? } else { None };
@@ -127,6 +142,7 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
     let Departure { request, start_us, local, target } = departure;
     let journey = Journey { client, settings: &local.snapshot.upstream };
     match target {
+        Bound::Redirect(location) => Ok(redirect::answer(client, location.clone())),
         Bound::Plain(arm) => {
             let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, None, *start_us)).await;
             arrived.map(|arrival| arrival.pass(client, None))

@@ -8,6 +8,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 
 use super::error::Error;
+use super::http2;
 use super::reject::Rejection;
 use super::target;
 use super::workers::Limits;
@@ -105,6 +106,9 @@ pub(super) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<Mark
     let refused = |reason| Err(Error::Refused(reason));
     if is_unwanted(request.method()) {
         return refused(Rejection::Method);
+    }
+    if request.version() == Version::HTTP_2 {
+        http2::check(request)?;
     }
     let mut marks = Marks::of(request.headers());
     check_host(request, marks)?;

@@ -1,4 +1,4 @@
-//! Requests that were refused before an arm was chosen, by reason: the label of `sluice_rejected_requests_total`.
+//! Requests that were refused before an arm was chosen, and connections that were closed before there was one, by reason: the label of `sluice_rejected_requests_total`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -35,6 +35,18 @@ pub enum Rejection {
     NoRoute,
     /// The head did not come in time.
     HeadTimeout,
+    /// No TLS, or none that both sides accept, or not in time.
+    Handshake,
+    /// A peer that has to say by the PROXY protocol who its client is did not, or not in time.
+    ProxyHeader,
+    /// A connection beyond `limits.maxConnections`.
+    Connections,
+    /// A connection beyond `limits.maxConnectionsPerClient`.
+    ClientConnections,
+    /// A connection that would take one of the last file descriptors.
+    Descriptors,
+    /// A request or a connection while memory is short.
+    Memory,
 }
 
 /// Counters of refused requests, shared by all workers.
@@ -45,7 +57,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 21;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -63,6 +75,12 @@ impl Rejection {
         Self::WebSocketVersion,
         Self::NoRoute,
         Self::HeadTimeout,
+        Self::Handshake,
+        Self::ProxyHeader,
+        Self::Connections,
+        Self::ClientConnections,
+        Self::Descriptors,
+        Self::Memory,
     ];
 
     /// Value of the metric label.
@@ -83,6 +101,12 @@ impl Rejection {
             Self::WebSocketVersion => "websocket_version",
             Self::NoRoute => "no_route",
             Self::HeadTimeout => "head_timeout",
+            Self::Handshake => "tls_handshake",
+            Self::ProxyHeader => "proxy_header",
+            Self::Connections => "connections",
+            Self::ClientConnections => "client_connections",
+            Self::Descriptors => "descriptors",
+            Self::Memory => "memory",
         }
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::admission::Admission;
 use super::listen::Listeners;
 use super::reject::Rejections;
 use super::worker::{self, Seat};
@@ -22,6 +23,7 @@ use crate::clock::Clock;
 use crate::exemplars::Exemplars;
 use crate::nginx::Registry;
 use crate::snapshot::Snapshot;
+use crate::tls::Terminators;
 
 /// What all workers need.
 #[derive(Clone, Debug)]
@@ -40,6 +42,10 @@ pub struct WorkersConfig {
     pub exemplars: Arc<Exemplars>,
     /// The access log, if there is one.
     pub access: Option<AccessLog>,
+    /// What TLS listeners present.
+    pub terminators: Terminators,
+    /// Who is let in while there are many.
+    pub admission: Arc<Admission>,
 }
 
 /// Limits towards clients. The defaults are those of the product.
