@@ -20,6 +20,7 @@ mod integration {
     mod gates;
     mod harness;
     mod hostile;
+    mod http2;
     mod limits;
     mod logs;
     mod metrics;
