@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::raw::{RawPath, RawRoute};
 use super::scope::Scope;
 use super::suggest::closest;
-use super::{Config, PathRule, RouteConfig, RouteTarget, address, host};
+use super::{Config, PathRule, RouteConfig, RouteFilters, RouteTarget, address, host};
 
 impl RouteConfig {
     /// Every route; none leads to a rollout that does not exist, no host and path to two places.
@@ -26,9 +26,11 @@ impl RouteConfig {
                 address::endpoints(endpoints, &scope.key("endpoints")).map(RouteTarget::Endpoints)
             }
             (Some(_), Some(_)) => scope.key("endpoints").refuse("a route has either a rollout or endpoints"),
-            (None, None) => scope.refuse("a route needs a rollout, or endpoints"),
+            (None, None) if raw.redirect.is_some() => Some(RouteTarget::Endpoints(Vec::new())),
+            (None, None) => scope.refuse("a route needs a rollout, endpoints, or a redirect"),
         };
-        Some(Self { hosts: hosts?, paths: paths?, target: target? })
+        let filters = RouteFilters::from_raw(raw, scope);
+        Some(Self { hosts: hosts?, paths: paths?, target: target?, filters: filters? })
     }
 }
 

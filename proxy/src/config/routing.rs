@@ -156,7 +156,7 @@ fn cookie_name(text: &str, scope: &Scope<'_>) -> Option<String> {
     }
 }
 
-fn compile(pattern: &str, scope: &Scope<'_>) -> Option<Regex> {
+pub(super) fn compile(pattern: &str, scope: &Scope<'_>) -> Option<Regex> {
     match RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES).build() {
         Ok(regex) => Some(regex),
         Err(regex::Error::CompiledTooBig(limit)) => {

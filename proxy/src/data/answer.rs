@@ -147,6 +147,14 @@ impl Passage {
     }
 }
 
+// === impl Body ===
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Text(None)
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = BrokenOff;

@@ -15,6 +15,7 @@ use super::choose::{Asked, Choice, UserId, choose};
 use super::connection::Client;
 use super::deadlines::Phase;
 use super::error::Error;
+use super::filters::{Asking, Filtered};
 use super::flight::Flight;
 use super::head;
 use super::headers::prepare_request;
@@ -23,6 +24,7 @@ use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
 use super::reject::Rejection;
 use super::shield::{self, Kept};
+use super::stop::Stop;
 use super::trace;
 use super::upload::Upload;
 use crate::config::Sticky;
@@ -36,6 +38,8 @@ struct Departure {
     start_us: u64,
     local: Rc<Local>,
     target: Bound,
+    /// What the route's filters remember of it, if the route has some.
+    filtered: Option<Box<Filtered>>,
 }
 
 /// What was decided about a request.
@@ -46,6 +50,7 @@ pub(super) struct Decided {
     pub(super) series: Option<Arc<PlaceShard>>,
     /// The peer is a trusted proxy.
     pub(super) is_trusted: bool,
+    filtered: Option<Box<Filtered>>,
 }
 
 /// Where a request is bound for.
@@ -65,48 +70,69 @@ pub(super) fn handle(
     let mut departure = depart(&client, request, start_us);
     async move {
         let answer = match &mut departure {
-            Ok(departure) => travel(&client, departure).await,
-            Err(error) => Err(*error),
+            Ok(departure) => {
+                let answer = travel(&client, departure).await.unwrap_or_else(|stop| refuse(&client, stop));
+                match &departure.filtered {
+                    Some(filtered) => filtered.finish(answer),
+                    None => answer,
+                }
+            }
+            Err(answer) => std::mem::take(&mut **answer),
         };
-        Ok(answer.unwrap_or_else(|error| refuse(&client, error)))
+        Ok(answer)
     }
 }
 
 #[cold]
-fn refuse(client: &Client, error: Error) -> Response<Body> {
-    if let Error::Refused(reason) = error {
+fn refuse(client: &Client, stop: Stop) -> Response<Body> {
+    let (error, answer) = stop.into_parts();
+    if let Some(Error::Refused(reason)) = error {
         client.worker.rejections.count(reason);
     }
     client.slot.enter(Phase::Idle);
-    let answer = error.into_answer();
     let bytes = http_body::Body::size_hint(answer.body()).lower();
-    client.report.refused(client, error, answer.status().as_u16(), bytes);
-    answer
+    client.report.answered_here(client, error, answer.status().as_u16(), bytes);
+    *answer
 }
 
+/// The request on its way, or its answer.
 #[inline]
-fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) -> Result<Departure, Error> {
+fn depart(
+    client: &Rc<Client>,
+    mut request: Request<Incoming>,
+    start_us: u64,
+) -> Result<Departure, Box<Response<Body>>> {
     let decided = decide(client, &mut request, start_us);
     client.report.open(client, &request, start_us, &decided);
-    let Decided { local, bound: target, .. } = decided?;
-    Ok(Departure { request: Some(into_upstream(request, client)), start_us, local, target })
+    let Decided { local, bound: target, filtered, .. } = decided.map_err(|stop| Box::new(refuse(client, stop)))?;
+    if let Some(filtered) = &filtered {
+        filtered.prepare(&mut request).map_err(|error| Box::new(filtered.finish(refuse(client, error.into()))))?;
+    }
+    Ok(Departure { request: Some(into_upstream(request, client)), start_us, local, target, filtered })
 }
 
 /// All decisions about a request, and its head as the upstream gets it. From here to the sending nothing of ours locks,
-/// allocates or formats.
+/// allocates or formats, unless the route has filters.
 #[inline]
-pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Error> {
+pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Stop> {
     let marks = head::check(request, &client.worker.limits)?;
     let local = client.worker.local();
     let no_host = Error::Refused(Rejection::Host);
     let host_value = request.headers().get(HOST).cloned().ok_or(no_host)?;
     let host = head::host(&host_value).ok_or(no_host)?;
     let no_route = Error::Refused(Rejection::NoRoute);
-    let (target, place) = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
+    let located = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
     let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
+    let filtered = match local.filters.get(located.filters as usize) {
+        None => None,
+        Some(filters) => {
+            let (target, headers) = (request.uri(), request.headers());
+            Some(Filtered::admit(filters, &Asking { client, target, headers, host, is_trusted, located })?)
+        }
+    };
     prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;
     trace::prepare(request.headers_mut(), marks, client, local.snapshot.tracing);
-    let bound = match target {
+    let bound = match located.target {
         Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
         Target::Rollout(index) => {
             let rollout = local.rollouts.get(index).ok_or(no_route)?;
@@ -114,17 +140,17 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
             Bound::Rollout(Rc::clone(rollout), choice)
         }
     };
-    let series = local.series.get(place as usize).cloned();
-    Ok(Decided { local, bound, series, is_trusted })
+    let series = local.series.get(located.place as usize).cloned();
+    Ok(Decided { local, bound, series, is_trusted, filtered })
 }
 
-async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Response<Body>, Error> {
-    let Departure { request, start_us, local, target } = departure;
+async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Response<Body>, Stop> {
+    let Departure { request, start_us, local, target, .. } = departure;
     let journey = Journey { client, settings: &local.snapshot.upstream };
     match target {
         Bound::Plain(arm) => {
             let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, None, *start_us)).await;
-            arrived.map(|arrival| arrival.pass(client, None))
+            Ok(arrived?.pass(client, None))
         }
         Bound::Rollout(rollout, choice) => {
             let answer = forward(&journey, rollout, *choice, request, *start_us).await?;

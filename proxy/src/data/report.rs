@@ -18,6 +18,7 @@ use super::handle::{Bound, Decided};
 use super::local::LocalRollout;
 use super::pool::LocalEndpoint;
 use super::record::Reason;
+use super::stop::Stop;
 use super::worker::Worker;
 use crate::access::{Entry, Field, Texts};
 use crate::counters::FailureKind;
@@ -86,7 +87,7 @@ impl Report {
         client: &Client,
         request: &Request<B>,
         start_us: u64,
-        decided: &Result<Decided, Error>,
+        decided: &Result<Decided, Stop>,
     ) {
         let has_series = decided.as_ref().is_ok_and(|decided| decided.series.is_some());
         if has_series || client.worker.access.is_some() {
@@ -94,7 +95,7 @@ impl Report {
         }
     }
 
-    fn fill<B>(&self, client: &Client, request: &Request<B>, start_us: u64, decided: &Result<Decided, Error>) {
+    fn fill<B>(&self, client: &Client, request: &Request<B>, start_us: u64, decided: &Result<Decided, Stop>) {
         self.client_gone(client);
         let line = wanted_line(&client.worker);
         let series = decided.as_ref().ok().and_then(|decided| decided.series.clone());
@@ -166,12 +167,12 @@ impl Report {
     }
 
     /// The request ends with an answer of our own.
-    pub(super) fn refused(&self, client: &Client, error: Error, status: u16, bytes: u64) {
+    pub(super) fn answered_here(&self, client: &Client, error: Option<Error>, status: u16, bytes: u64) {
         self.note(|sheet| {
             sheet.status = Some(status);
             sheet.bytes_out = bytes;
-            sheet.has_failed |= error.source() == Source::Upstream || status >= 500;
-            sheet.failure = Some(error.label());
+            sheet.has_failed |= status >= 500 || error.is_some_and(|error| error.source() == Source::Upstream);
+            sheet.failure = error.map(Error::label);
         });
         self.answered(client, client.now_us());
     }
@@ -217,7 +218,7 @@ fn wanted_line(worker: &Worker) -> Line {
 // === impl Head ===
 
 impl Head {
-    fn of<B>(request: &Request<B>, decided: &Result<Decided, Error>) -> Self {
+    fn of<B>(request: &Request<B>, decided: &Result<Decided, Stop>) -> Self {
         let headers = request.headers();
         Self {
             target: request.uri().clone(),

@@ -166,6 +166,7 @@ impl Setup {
         };
         let snapshot = Snapshot {
             serial: 1,
+            filters: Arc::default(),
             routes: Arc::new(RouteTable::everything_to(Target::Rollout(0))),
             rollouts: vec![Arc::new(view.clone())],
             plain: Arc::default(),
@@ -244,6 +245,7 @@ impl Proxy {
         change(&mut view);
         self.config.snapshot.store(Arc::new(Snapshot {
             serial: before.serial + 1,
+            filters: Arc::clone(&before.filters),
             routes: Arc::clone(&before.routes),
             rollouts: vec![Arc::new(view)],
             plain: Arc::clone(&before.plain),

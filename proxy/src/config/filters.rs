@@ -1,0 +1,86 @@
+//! What a route does with its requests besides forwarding them. CONTRACT: the meant types; each file below gives one
+//! setting its meaning.
+//!
+//! A route that sets none of it has no [`RouteFilters`] at all, so that its requests pay one look for that.
+
+mod headers;
+mod path;
+mod redirect;
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+pub use self::headers::HeaderEdits;
+pub use self::path::{PathChange, Template};
+use super::raw::RawRoute;
+use super::scope::Scope;
+
+/// The settings of one route.
+#[derive(Clone, Debug, Default)]
+pub struct RouteFilters {
+    /// Answers with another place.
+    pub redirect: Option<Redirect>,
+    /// Changes the target on its way to the upstream.
+    pub rewrite: Option<Rewrite>,
+    /// Changes the fields on their way to the upstream.
+    pub request_headers: HeaderEdits,
+    /// Changes the fields of every answer, our own included.
+    pub response_headers: HeaderEdits,
+}
+
+/// `redirect:`. What is left out stays as it was asked for.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// `http` or `https`.
+    pub scheme: Option<&'static str>,
+    /// Without port.
+    pub host: Option<String>,
+    /// Only one that is not the scheme's own needs to be written.
+    pub port: Option<u16>,
+    /// The new path; the query stays.
+    pub path: Option<PathChange>,
+    /// 301, 302, 303, 307 or 308; default 302.
+    pub status: StatusCode,
+}
+
+/// `rewrite:`.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    /// The `Host` that the upstream gets.
+    pub host: Option<http::HeaderValue>,
+    /// The path that it gets; the query stays.
+    pub path: Option<PathChange>,
+}
+
+/// The keys of a route that make filters.
+const KEYS: &[&str] = &["redirect", "rewrite", "requestHeaders", "responseHeaders"];
+
+// === impl RouteFilters ===
+
+impl RouteFilters {
+    /// The filters of a route; none if it sets none.
+    pub(super) fn from_raw(raw: &RawRoute, scope: &Scope<'_>) -> Option<Option<Arc<Self>>> {
+        if !KEYS.iter().any(|key| scope.key(key).is_written()) {
+            return Some(None);
+        }
+        let redirect = optional(raw.redirect.as_ref(), |raw| Redirect::from_raw(raw, &scope.key("redirect")));
+        let rewrite = optional(raw.rewrite.as_ref(), |raw| Rewrite::from_raw(raw, &scope.key("rewrite")));
+        let request_headers = HeaderEdits::of_requests(raw.request_headers.as_ref(), &scope.key("requestHeaders"));
+        let response_headers = HeaderEdits::of_answers(raw.response_headers.as_ref(), &scope.key("responseHeaders"));
+        Some(Some(Arc::new(Self {
+            redirect: redirect?,
+            rewrite: rewrite?,
+            request_headers: request_headers?,
+            response_headers: response_headers?,
+        })))
+    }
+}
+
+/// Nothing written is nothing meant; `None` only if what is written means nothing.
+fn optional<R, T>(raw: Option<&R>, make: impl FnOnce(&R) -> Option<T>) -> Option<Option<T>> {
+    match raw {
+        Some(raw) => make(raw).map(Some),
+        None => Some(None),
+    }
+}

@@ -1,0 +1,67 @@
+//! `routes` as it is written: where each route leads, and what it does with its requests.
+
+use std::collections::BTreeMap;
+
+/// An entry of `routes`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawRoute {
+    pub(in crate::config) hosts: Vec<String>,
+    pub(in crate::config) paths: Vec<RawPath>,
+    pub(in crate::config) rollout: Option<String>,
+    pub(in crate::config) endpoints: Option<Vec<String>>,
+    pub(in crate::config) redirect: Option<RawRedirect>,
+    pub(in crate::config) rewrite: Option<RawRewrite>,
+    pub(in crate::config) request_headers: Option<RawHeaderEdits>,
+    pub(in crate::config) response_headers: Option<RawHeaderEdits>,
+}
+
+/// An entry of `paths`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::config) enum RawPath {
+    Prefix(String),
+    Exact(String),
+}
+
+/// `redirect` of a route.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawRedirect {
+    pub(in crate::config) scheme: Option<RawScheme>,
+    pub(in crate::config) host: Option<String>,
+    pub(in crate::config) port: Option<u64>,
+    pub(in crate::config) path: Option<String>,
+    pub(in crate::config) prefix: Option<String>,
+    pub(in crate::config) regex: Option<String>,
+    pub(in crate::config) to: Option<String>,
+    pub(in crate::config) status: Option<u64>,
+}
+
+/// `redirect.scheme`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::config) enum RawScheme {
+    Http,
+    Https,
+}
+
+/// `rewrite` of a route.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawRewrite {
+    pub(in crate::config) host: Option<String>,
+    pub(in crate::config) path: Option<String>,
+    pub(in crate::config) prefix: Option<String>,
+    pub(in crate::config) regex: Option<String>,
+    pub(in crate::config) to: Option<String>,
+}
+
+/// `requestHeaders` and `responseHeaders` of a route.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawHeaderEdits {
+    pub(in crate::config) set: BTreeMap<String, String>,
+    pub(in crate::config) add: BTreeMap<String, String>,
+    pub(in crate::config) remove: Vec<String>,
+}

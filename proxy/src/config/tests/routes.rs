@@ -1,0 +1,72 @@
+//! What is refused in a route's settings, where the finding points, and what it says.
+
+use super::*;
+
+/// Lines of a route, which begin at line 8, column 5, and the findings; an ending `…` stands for any end.
+const IN_A_ROUTE: &[(&str, &[&str])] = &[
+    ("redirect: {}", &["8:15: routes[0].redirect: a redirect needs at least one of scheme, host, port, path, prefix…"]),
+    (
+        "redirect: { scheme: ftp, status: 200 }",
+        &[r#"8:25: routes[0].redirect.scheme: "ftp": http or https is allowed"#],
+    ),
+    (
+        "redirect: { host: \"a:80\", port: 0, path: a, status: 304 }",
+        &[
+            r#"8:23: routes[0].redirect.host: "a:80": a host name such as shop.example is expected, without port"#,
+            "8:37: routes[0].redirect.port: 0: 1 to 65535 is allowed",
+            r#"8:46: routes[0].redirect.path: "a": a path such as / or /v2 is expected, without query"#,
+            "8:57: routes[0].redirect.status: 304: 301, 302, 303, 307 or 308 is allowed",
+        ],
+    ),
+    ("rewrite: {}", &["8:14: routes[0].rewrite: a rewrite needs at least one of host, path, prefix and regex"]),
+    ("rewrite: { path: /a, prefix: /b }", &["8:14: routes[0].rewrite: either path, prefix or regex is allowed"]),
+    ("rewrite: { prefix: /a?b }", &[r#"8:24: routes[0].rewrite.prefix: "/a?b": a path such as / or /v2 is expected…"#]),
+    ("rewrite: { regex: ^/a }", &["8:14: routes[0].rewrite: to is missing: what a path that matches becomes…"]),
+    ("rewrite: { to: /a }", &["8:20: routes[0].rewrite.to: only a regex has a to"]),
+    (
+        "rewrite: { regex: ^/(a), to: /$2 }",
+        &[r#"8:34: routes[0].rewrite.to: "/$2": $2 is not there, the regex has 1 groups"#],
+    ),
+    (
+        "rewrite: { regex: \"(\", to: /$x }",
+        &[
+            "8:23: routes[0].rewrite.regex: \"(\": is no regular expression: unclosed group",
+            r#"8:32: routes[0].rewrite.to: "/$x": behind $ the number of a group is expected, $1 to $9"#,
+        ],
+    ),
+    (
+        "requestHeaders: { set: { Host: a, \"a b\": c }, add: { X-Forwarded-For: a }, remove: [Content-Length] }",
+        &[
+            "8:36: routes[0].requestHeaders.set.Host: host: this field belongs to the proxy",
+            r#"8:46: routes[0].requestHeaders.set.a b: "a b": a header name such as X-Canary is expected"#,
+            "8:75: routes[0].requestHeaders.add.X-Forwarded-For: x-forwarded-for: this field belongs to the proxy",
+            "8:89: routes[0].requestHeaders.remove[0]: content-length: this field belongs to the proxy",
+        ],
+    ),
+    (
+        "responseHeaders: { set: { Connection: close, X: \"a\\nb\" } }",
+        &[
+            "8:43: routes[0].responseHeaders.set.Connection: connection: this field belongs to the proxy",
+            r#"8:53: routes[0].responseHeaders.set.X: "a\nb": a text of one line is expected"#,
+        ],
+    ),
+];
+
+#[test]
+fn findings_in_a_route_name_the_place_the_value_and_what_is_allowed() {
+    for (lines, expected) in IN_A_ROUTE {
+        refusals::assert_refused(&route_with(lines), expected);
+    }
+}
+
+#[test]
+fn a_route_without_settings_has_no_filters() {
+    assert!(accepted(&file_with("routes:\n  - rollout: shop")).routes[0].filters.is_none());
+    assert!(accepted(&route_with("rewrite: { prefix: /v2 }")).routes[0].filters.is_some());
+}
+
+/// A file whose one route has these lines.
+fn route_with(lines: &str) -> String {
+    let route = file_with("routes:\n  - rollout: shop");
+    lines.lines().fold(route, |text, line| format!("{text}    {line}\n"))
+}

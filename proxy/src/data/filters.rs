@@ -1,0 +1,117 @@
+//! What a route's settings do with a request: before its arm is chosen, before it is sent, and with its answer.
+//!
+//! Only requests of routes with filters come here; for them an allocation is nothing to be afraid of. What is refused here
+//! is refused before an arm is chosen, so that it can't count against one. Changes to the head are made after the choice:
+//! nothing that a route sets can direct a request.
+
+mod redirect;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Request, Response, Uri};
+
+use super::answer::Body;
+use super::connection::Client;
+use super::error::Error;
+use super::reject::Rejection;
+use super::stop::Stop;
+use crate::config::filters::{PathChange, Rewrite};
+use crate::snapshot::{Filters, Located};
+
+/// The filters of one route, as one worker has them.
+#[derive(Debug)]
+pub(super) struct LocalFilters {
+    pub(super) view: Arc<Filters>,
+}
+
+/// A request that asks to be let in, as it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking<'a> {
+    pub(super) client: &'a Client,
+    pub(super) target: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    /// Without port.
+    pub(super) host: &'a str,
+    /// The peer is a trusted proxy.
+    pub(super) is_trusted: bool,
+    pub(super) located: Located,
+}
+
+/// What the filters of a route remember of one request that they let in.
+#[derive(Debug)]
+pub(super) struct Filtered {
+    filters: Rc<LocalFilters>,
+    matched: usize,
+}
+
+// === impl LocalFilters ===
+
+impl LocalFilters {
+    pub(super) fn new(view: Arc<Filters>) -> Self {
+        Self { view }
+    }
+}
+
+// === impl Filtered ===
+
+impl Filtered {
+    /// Lets a request in, or says why not.
+    pub(super) fn admit(filters: &Rc<LocalFilters>, asking: &Asking<'_>) -> Result<Box<Self>, Stop> {
+        let filtered = Box::new(Self { filters: Rc::clone(filters), matched: asking.located.matched as usize });
+        match filtered.check(asking) {
+            Ok(()) => Ok(filtered),
+            Err(stop) => Err(stop.map(|answer| filtered.finish(answer))),
+        }
+    }
+
+    fn check(&self, asking: &Asking<'_>) -> Result<(), Stop> {
+        let settings = &self.filters.view.settings;
+        if let Some(answer) = settings.redirect.as_ref().and_then(|redirect| redirect::answer(redirect, asking)) {
+            return Err(Stop::Answered(Box::new(answer)));
+        }
+        Ok(())
+    }
+
+    /// Changes the head as the upstream is to get it.
+    pub(super) fn prepare<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
+        let settings = &self.filters.view.settings;
+        if let Some(Rewrite { host, path }) = &settings.rewrite {
+            if let Some(host) = host {
+                request.headers_mut().insert(HOST, host.clone());
+            }
+            if let Some(change) = path {
+                self.rewrite(change, request)?;
+            }
+        }
+        settings.request_headers.apply(request.headers_mut());
+        Ok(())
+    }
+
+    fn rewrite<B>(&self, change: &PathChange, request: &mut Request<B>) -> Result<(), Error> {
+        let Some(target) = changed(request.uri(), change, self.matched) else { return Ok(()) };
+        // Made of parts of a target, so that only its length can be wrong.
+        let target = target.parse::<PathAndQuery>().map_err(|_| Error::Refused(Rejection::TargetTooLong))?;
+        *request.uri_mut() = target.into();
+        Ok(())
+    }
+
+    /// Changes the answer as the client is to get it.
+    pub(super) fn finish(&self, mut answer: Response<Body>) -> Response<Body> {
+        let settings = &self.filters.view.settings;
+        settings.response_headers.apply(answer.headers_mut());
+        answer
+    }
+}
+
+/// The new path with the old query; none if nothing changes.
+fn changed(target: &Uri, change: &PathChange, matched: usize) -> Option<String> {
+    let mut path = change.apply(target.path(), matched)?;
+    if let Some(query) = target.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    Some(path)
+}
