@@ -4,12 +4,14 @@
 //! A route that sets none of it has no [`RouteFilters`] at all, so that its requests pay one look for that.
 
 mod headers;
+mod limits;
 mod path;
 mod redirect;
 
 use std::sync::Arc;
 
 use http::StatusCode;
+use sluice_engine::units::Millis;
 
 pub use self::headers::HeaderEdits;
 pub use self::path::{PathChange, Template};
@@ -27,6 +29,21 @@ pub struct RouteFilters {
     pub request_headers: HeaderEdits,
     /// Changes the fields of every answer, our own included.
     pub response_headers: HeaderEdits,
+    /// Replaces settings of `upstream:`.
+    pub upstream: UpstreamOverrides,
+    /// Bytes that a request's body may have.
+    pub max_body_size: Option<u64>,
+}
+
+/// `timeouts:` and `retries:`; what is not set is as in `upstream:`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamOverrides {
+    /// To connect.
+    pub connect_timeout: Option<Millis>,
+    /// From the request's head to the answer's head.
+    pub request_timeout: Option<Millis>,
+    /// Of idempotent requests of which nothing was sent.
+    pub retries: Option<u32>,
 }
 
 /// `redirect:`. What is left out stays as it was asked for.
@@ -54,7 +71,8 @@ pub struct Rewrite {
 }
 
 /// The keys of a route that make filters.
-const KEYS: &[&str] = &["redirect", "rewrite", "requestHeaders", "responseHeaders"];
+const KEYS: &[&str] =
+    &["redirect", "rewrite", "requestHeaders", "responseHeaders", "timeouts", "retries", "maxBodySize"];
 
 // === impl RouteFilters ===
 
@@ -68,11 +86,16 @@ impl RouteFilters {
         let rewrite = optional(raw.rewrite.as_ref(), |raw| Rewrite::from_raw(raw, &scope.key("rewrite")));
         let request_headers = HeaderEdits::of_requests(raw.request_headers.as_ref(), &scope.key("requestHeaders"));
         let response_headers = HeaderEdits::of_answers(raw.response_headers.as_ref(), &scope.key("responseHeaders"));
+        let upstream = UpstreamOverrides::from_raw(raw, scope);
+        let max_body_size =
+            optional(raw.max_body_size.as_ref(), |size| limits::body_size(*size, &scope.key("maxBodySize")));
         Some(Some(Arc::new(Self {
             redirect: redirect?,
             rewrite: rewrite?,
             request_headers: request_headers?,
             response_headers: response_headers?,
+            upstream: upstream?,
+            max_body_size: max_body_size?,
         })))
     }
 }

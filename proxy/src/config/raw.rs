@@ -2,6 +2,7 @@
 //! `analysis` and the frame of `gates` come from the engine: the file and the custom resource have the same.
 
 mod routes;
+mod size;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use sluice_engine::plan::raw::{RawAnalysis, RawStrategy};
 use sluice_engine::units::Millis;
 
 pub(super) use self::routes::*;
+pub(super) use self::size::RawSize;
 use super::{LogFormat, Propagate};
 use crate::notify::Severity;
 

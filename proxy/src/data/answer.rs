@@ -97,6 +97,11 @@ impl Passage {
     /// a body fails, so the failure is told in the next turn.
     #[cold]
     fn break_off(&mut self, kind: FailureKind) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.client.slot.upload_is_cut() {
+            // The client's doing: the upstream had no chance to finish.
+            self.flight = None;
+            self.client.report.client_gone(&self.client);
+        }
         if let Some(mut flight) = self.flight.take() {
             flight.failed(kind, self.client.now_us());
         }

@@ -22,8 +22,9 @@ use super::flight::Flight;
 use super::head::Marks;
 use super::headers::prepare_answer;
 use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
+use super::reject::Rejection;
 use super::shield::Kept;
-use super::upload::Upload;
+use super::upload::{Upload, UploadError};
 use super::upstream::{Sent, Upstream};
 use crate::config::UpstreamSettings;
 use crate::counters::FailureKind;
@@ -158,11 +159,17 @@ impl Journey<'_> {
 #[cold]
 fn reason(error: Option<hyper::Error>) -> Error {
     match error {
+        Some(error) if is_too_large(&error) => Error::Refused(Rejection::BodyTooLarge),
         // hyper calls the body that we give it the user's; ours is the client's.
         Some(error) if error.is_user() || error.is_body_write_aborted() => Error::UploadBroken,
         Some(error) if error.is_parse() => Error::Upstream(FailureKind::Protocol),
         _ => Error::Upstream(FailureKind::Reset),
     }
+}
+
+fn is_too_large(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(UploadError::TooLarge))
 }
 
 // === impl Arrival ===

@@ -56,6 +56,8 @@ pub(super) struct Slot {
     expired: Cell<Option<Expiry>>,
     /// Bytes of the present request's body, where somebody wants to know.
     uploaded_bytes: Cell<u64>,
+    /// A request's body was larger than its route allows. No other request follows on such a connection.
+    upload_is_cut: Cell<bool>,
 }
 
 /// The slots of one worker, and when to look at them next.
@@ -87,6 +89,7 @@ impl Slot {
             deadline_us: Cell::new(NEVER),
             expired: Cell::new(None),
             uploaded_bytes: Cell::new(0),
+            upload_is_cut: Cell::new(false),
         }
     }
 
@@ -142,6 +145,15 @@ impl Slot {
     /// Bytes of the body since [`Slot::begin_upload`].
     pub(super) fn uploaded_bytes(&self) -> u64 {
         self.uploaded_bytes.get()
+    }
+
+    /// The request's body is cut off here.
+    pub(super) fn cut_upload(&self) {
+        self.upload_is_cut.set(true);
+    }
+
+    pub(super) fn upload_is_cut(&self) -> bool {
+        self.upload_is_cut.get()
     }
 
     /// The limit that was passed, once.

@@ -62,6 +62,7 @@ impl Error {
                 Rejection::TransferCoding => StatusCode::NOT_IMPLEMENTED,
                 Rejection::NoRoute => StatusCode::NOT_FOUND,
                 Rejection::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+                Rejection::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             },
             Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
             Self::UploadBroken => StatusCode::BAD_REQUEST,
@@ -88,6 +89,7 @@ impl Error {
                 Rejection::TransferCoding => "unknown transfer coding\n",
                 Rejection::Connection => "Connection names a protected field\n",
                 Rejection::NoRoute => "no route\n",
+                Rejection::BodyTooLarge => "request body too large\n",
                 Rejection::HeadTimeout => "request head timed out\n",
             },
             Self::UploadStalled => "request body stalled\n",
@@ -139,6 +141,7 @@ mod tests {
             (Error::Refused(Rejection::Method), 405, true),
             (Error::Refused(Rejection::TargetTooLong), 414, true),
             (Error::UploadStalled, 408, true),
+            (Error::Refused(Rejection::BodyTooLarge), 413, true),
         ] {
             let answer = error.into_answer();
             assert_eq!(answer.status(), status, "{error:?}");

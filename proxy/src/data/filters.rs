@@ -9,7 +9,7 @@ mod redirect;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, Uri};
 
@@ -18,6 +18,7 @@ use super::connection::Client;
 use super::error::Error;
 use super::reject::Rejection;
 use super::stop::Stop;
+use crate::config::UpstreamSettings;
 use crate::config::filters::{PathChange, Rewrite};
 use crate::snapshot::{Filters, Located};
 
@@ -72,7 +73,20 @@ impl Filtered {
         if let Some(answer) = settings.redirect.as_ref().and_then(|redirect| redirect::answer(redirect, asking)) {
             return Err(Stop::Answered(Box::new(answer)));
         }
+        if content_length(asking.headers) > self.body_limit() {
+            return Err(Error::Refused(Rejection::BodyTooLarge).into());
+        }
         Ok(())
+    }
+
+    /// Bytes that the request's body may have.
+    pub(super) fn body_limit(&self) -> u64 {
+        self.filters.view.settings.max_body_size.unwrap_or(u64::MAX)
+    }
+
+    /// Time-outs and retries, where the route has its own.
+    pub(super) fn upstream(&self) -> Option<&UpstreamSettings> {
+        self.filters.view.upstream.as_ref()
     }
 
     /// Changes the head as the upstream is to get it.
@@ -104,6 +118,12 @@ impl Filtered {
         settings.response_headers.apply(answer.headers_mut());
         answer
     }
+}
+
+/// As announced; 0 if nothing is. hyper has checked that it is one number.
+fn content_length(headers: &HeaderMap) -> u64 {
+    let written = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    written.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 /// The new path with the old query; none if nothing changes.

@@ -108,7 +108,8 @@ fn depart(
     if let Some(filtered) = &filtered {
         filtered.prepare(&mut request).map_err(|error| Box::new(filtered.finish(refuse(client, error.into()))))?;
     }
-    Ok(Departure { request: Some(into_upstream(request, client)), start_us, local, target, filtered })
+    let body_limit = filtered.as_ref().map_or(u64::MAX, |filtered| filtered.body_limit());
+    Ok(Departure { request: Some(into_upstream(request, client, body_limit)), start_us, local, target, filtered })
 }
 
 /// All decisions about a request, and its head as the upstream gets it. From here to the sending nothing of ours locks,
@@ -145,8 +146,9 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
 }
 
 async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Response<Body>, Stop> {
-    let Departure { request, start_us, local, target, .. } = departure;
-    let journey = Journey { client, settings: &local.snapshot.upstream };
+    let Departure { request, start_us, local, target, filtered } = departure;
+    let own = filtered.as_ref().and_then(|filtered| filtered.upstream());
+    let journey = Journey { client, settings: own.unwrap_or(&local.snapshot.upstream) };
     match target {
         Bound::Plain(arm) => {
             let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, None, *start_us)).await;
@@ -179,11 +181,11 @@ fn choose_arm<B>(client: &Client, rollout: &LocalRollout, request: &Request<B>, 
 
 /// The request as the upstream gets it: HTTP/1.1, no upgrade.
 #[inline]
-fn into_upstream(request: Request<Incoming>, client: &Client) -> Request<Upload> {
+fn into_upstream(request: Request<Incoming>, client: &Client, body_limit: u64) -> Request<Upload> {
     let (mut parts, body) = request.into_parts();
     parts.version = http::Version::HTTP_11;
     parts.extensions.clear();
-    Request::from_parts(parts, Upload::new(body, &client.slot))
+    Request::from_parts(parts, Upload::new(body, &client.slot, body_limit))
 }
 
 /// Forwards to the chosen arm, and what the canary fails perhaps to stable.

@@ -23,6 +23,8 @@ pub enum Rejection {
     NoRoute,
     /// The head did not come in time.
     HeadTimeout,
+    /// The body is larger than the route allows.
+    BodyTooLarge,
 }
 
 /// Counters of refused requests, shared by all workers.
@@ -33,7 +35,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -45,6 +47,7 @@ impl Rejection {
         Self::Connection,
         Self::NoRoute,
         Self::HeadTimeout,
+        Self::BodyTooLarge,
     ];
 
     /// Value of the metric label.
@@ -59,6 +62,7 @@ impl Rejection {
             Self::Connection => "connection",
             Self::NoRoute => "no_route",
             Self::HeadTimeout => "head_timeout",
+            Self::BodyTooLarge => "body_too_large",
         }
     }
 }

@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
-use crate::config::{Config, RouteConfig, RouteFilters};
+use crate::config::{Config, RouteConfig, RouteFilters, UpstreamSettings};
 
 /// The filters of one route.
 #[derive(Debug)]
 pub struct Filters {
     /// As configured.
     pub settings: Arc<RouteFilters>,
+    /// Towards this route's upstreams, where they differ from those of all.
+    pub upstream: Option<UpstreamSettings>,
 }
 
 // === impl Filters ===
@@ -18,11 +20,12 @@ pub struct Filters {
 impl Filters {
     /// The filters of all routes that have some, in their order.
     pub fn list(config: &Config) -> Vec<Arc<Self>> {
-        config.routes.iter().filter_map(Self::of).map(Arc::new).collect()
+        config.routes.iter().filter_map(|route| Self::of(route, config)).map(Arc::new).collect()
     }
 
-    fn of(route: &RouteConfig) -> Option<Self> {
+    fn of(route: &RouteConfig, config: &Config) -> Option<Self> {
         let settings = Arc::clone(route.filters.as_ref()?);
-        Some(Self { settings })
+        let upstream = settings.upstream.apply(&config.upstream);
+        Some(Self { settings, upstream })
     }
 }

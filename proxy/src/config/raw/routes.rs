@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use sluice_engine::units::Millis;
+
+use super::size::RawSize;
+
 /// An entry of `routes`.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -14,6 +18,9 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) rewrite: Option<RawRewrite>,
     pub(in crate::config) request_headers: Option<RawHeaderEdits>,
     pub(in crate::config) response_headers: Option<RawHeaderEdits>,
+    pub(in crate::config) timeouts: Option<RawTimeouts>,
+    pub(in crate::config) retries: Option<u64>,
+    pub(in crate::config) max_body_size: Option<RawSize>,
 }
 
 /// An entry of `paths`.
@@ -64,4 +71,12 @@ pub(in crate::config) struct RawHeaderEdits {
     pub(in crate::config) set: BTreeMap<String, String>,
     pub(in crate::config) add: BTreeMap<String, String>,
     pub(in crate::config) remove: Vec<String>,
+}
+
+/// `timeouts` of a route.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawTimeouts {
+    pub(in crate::config) connect: Option<Millis>,
+    pub(in crate::config) request: Option<Millis>,
 }

@@ -50,6 +50,19 @@ const IN_A_ROUTE: &[(&str, &[&str])] = &[
             r#"8:53: routes[0].responseHeaders.set.X: "a\nb": a text of one line is expected"#,
         ],
     ),
+    (
+        "timeouts: { connect: 2m, request: 0s }\nretries: 11\nmaxBodySize: 8MB",
+        &["10:18: routes[0].maxBodySize: \"8MB\": a number of bytes such as 512KiB, 8MiB or 1GiB is expected"],
+    ),
+    (
+        "timeouts: { connect: 2m, request: 0s }\nretries: 11\nmaxBodySize: 0",
+        &[
+            "8:26: routes[0].timeouts.connect: 2m: 1ms to 1m is allowed",
+            "8:39: routes[0].timeouts.request: 0ms: 1ms to 1d is allowed",
+            "9:14: routes[0].retries: 11: 0 to 10 is allowed",
+            "10:18: routes[0].maxBodySize: 0: at least one byte is allowed; leave it out for no limit",
+        ],
+    ),
 ];
 
 #[test]
