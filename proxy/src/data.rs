@@ -14,6 +14,7 @@ mod answer;
 mod attempt;
 pub mod budget;
 pub mod choose;
+mod client_address;
 mod connection;
 mod deadlines;
 mod error;

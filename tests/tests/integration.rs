@@ -26,6 +26,7 @@ mod integration {
     mod notifications;
     mod reload;
     mod revert;
+    mod routes_access;
     mod routes_limits;
     mod routes_target;
     mod split;

@@ -3,6 +3,7 @@
 //!
 //! A route that sets none of it has no [`RouteFilters`] at all, so that its requests pay one look for that.
 
+mod cors;
 mod headers;
 mod limits;
 mod path;
@@ -11,10 +12,13 @@ mod redirect;
 use std::sync::Arc;
 
 use http::StatusCode;
+use ipnet::IpNet;
 use sluice_engine::units::Millis;
 
+pub use self::cors::Cors;
 pub use self::headers::HeaderEdits;
 pub use self::path::{PathChange, Template};
+use super::address;
 use super::raw::RawRoute;
 use super::scope::Scope;
 
@@ -33,6 +37,12 @@ pub struct RouteFilters {
     pub upstream: UpstreamOverrides,
     /// Bytes that a request's body may have.
     pub max_body_size: Option<u64>,
+    /// Client addresses that are let in; empty: all.
+    pub allow: Vec<IpNet>,
+    /// Client addresses that are not, though `allow` has them.
+    pub deny: Vec<IpNet>,
+    /// Which pages of other origins may read the answers.
+    pub cors: Option<Cors>,
 }
 
 /// `timeouts:` and `retries:`; what is not set is as in `upstream:`.
@@ -71,8 +81,18 @@ pub struct Rewrite {
 }
 
 /// The keys of a route that make filters.
-const KEYS: &[&str] =
-    &["redirect", "rewrite", "requestHeaders", "responseHeaders", "timeouts", "retries", "maxBodySize"];
+const KEYS: &[&str] = &[
+    "redirect",
+    "rewrite",
+    "requestHeaders",
+    "responseHeaders",
+    "timeouts",
+    "retries",
+    "maxBodySize",
+    "allow",
+    "deny",
+    "cors",
+];
 
 // === impl RouteFilters ===
 
@@ -89,6 +109,9 @@ impl RouteFilters {
         let upstream = UpstreamOverrides::from_raw(raw, scope);
         let max_body_size =
             optional(raw.max_body_size.as_ref(), |size| limits::body_size(*size, &scope.key("maxBodySize")));
+        let allow = address::networks(&raw.allow, &scope.key("allow"));
+        let deny = address::networks(&raw.deny, &scope.key("deny"));
+        let cors = optional(raw.cors.as_ref(), |raw| Cors::from_raw(raw, &scope.key("cors")));
         Some(Some(Arc::new(Self {
             redirect: redirect?,
             rewrite: rewrite?,
@@ -96,12 +119,15 @@ impl RouteFilters {
             response_headers: response_headers?,
             upstream: upstream?,
             max_body_size: max_body_size?,
+            allow: allow?,
+            deny: deny?,
+            cors: cors?,
         })))
     }
 }
 
 /// Nothing written is nothing meant; `None` only if what is written means nothing.
-fn optional<R, T>(raw: Option<&R>, make: impl FnOnce(&R) -> Option<T>) -> Option<Option<T>> {
+fn optional<R: ?Sized, T>(raw: Option<&R>, make: impl FnOnce(&R) -> Option<T>) -> Option<Option<T>> {
     match raw {
         Some(raw) => make(raw).map(Some),
         None => Some(None),

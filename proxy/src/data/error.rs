@@ -36,7 +36,8 @@ impl Error {
     /// Whose fault it is: the client's never counts against an arm.
     pub(super) fn source(self) -> Source {
         match self {
-            Self::Refused(Rejection::NoRoute) | Self::Upstream(FailureKind::NoEndpoint) => Source::Proxy,
+            Self::Upstream(FailureKind::NoEndpoint) => Source::Proxy,
+            Self::Refused(reason) if reason.is_policy() => Source::Proxy,
             Self::Refused(_) | Self::UploadStalled | Self::UploadBroken => Source::Client,
             Self::Upstream(_) => Source::Upstream,
         }
@@ -63,6 +64,7 @@ impl Error {
                 Rejection::NoRoute => StatusCode::NOT_FOUND,
                 Rejection::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
                 Rejection::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Rejection::Address => StatusCode::FORBIDDEN,
             },
             Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
             Self::UploadBroken => StatusCode::BAD_REQUEST,
@@ -90,6 +92,7 @@ impl Error {
                 Rejection::Connection => "Connection names a protected field\n",
                 Rejection::NoRoute => "no route\n",
                 Rejection::BodyTooLarge => "request body too large\n",
+                Rejection::Address => "forbidden\n",
                 Rejection::HeadTimeout => "request head timed out\n",
             },
             Self::UploadStalled => "request body stalled\n",

@@ -4,22 +4,25 @@
 //! is refused before an arm is chosen, so that it can't count against one. Changes to the head are made after the choice:
 //! nothing that a route sets can direct a request.
 
+mod cors;
 mod redirect;
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use ipnet::IpNet;
 
 use super::answer::Body;
 use super::connection::Client;
 use super::error::Error;
 use super::reject::Rejection;
 use super::stop::Stop;
-use crate::config::UpstreamSettings;
 use crate::config::filters::{PathChange, Rewrite};
+use crate::config::{RouteFilters, UpstreamSettings};
 use crate::snapshot::{Filters, Located};
 
 /// The filters of one route, as one worker has them.
@@ -32,6 +35,9 @@ pub(super) struct LocalFilters {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asking<'a> {
     pub(super) client: &'a Client,
+    /// Who that is, as far as trusted proxies tell.
+    pub(super) address: IpAddr,
+    pub(super) method: &'a Method,
     pub(super) target: &'a Uri,
     pub(super) headers: &'a HeaderMap,
     /// Without port.
@@ -46,6 +52,8 @@ pub(super) struct Asking<'a> {
 pub(super) struct Filtered {
     filters: Rc<LocalFilters>,
     matched: usize,
+    /// The origin whose pages may read the answer.
+    origin: Option<HeaderValue>,
 }
 
 // === impl LocalFilters ===
@@ -61,7 +69,9 @@ impl LocalFilters {
 impl Filtered {
     /// Lets a request in, or says why not.
     pub(super) fn admit(filters: &Rc<LocalFilters>, asking: &Asking<'_>) -> Result<Box<Self>, Stop> {
-        let filtered = Box::new(Self { filters: Rc::clone(filters), matched: asking.located.matched as usize });
+        let origin = filters.view.settings.cors.as_ref().and_then(|cors| cors::origin(cors, asking.headers));
+        let matched = asking.located.matched as usize;
+        let filtered = Box::new(Self { filters: Rc::clone(filters), matched, origin });
         match filtered.check(asking) {
             Ok(()) => Ok(filtered),
             Err(stop) => Err(stop.map(|answer| filtered.finish(answer))),
@@ -70,7 +80,14 @@ impl Filtered {
 
     fn check(&self, asking: &Asking<'_>) -> Result<(), Stop> {
         let settings = &self.filters.view.settings;
+        if !is_let_in(settings, asking.address) {
+            return Err(Error::Refused(Rejection::Address).into());
+        }
         if let Some(answer) = settings.redirect.as_ref().and_then(|redirect| redirect::answer(redirect, asking)) {
+            return Err(Stop::Answered(Box::new(answer)));
+        }
+        let cors = settings.cors.as_ref();
+        if let Some(answer) = cors.and_then(|cors| cors::preflight(cors, asking, self.origin.is_some())) {
             return Err(Stop::Answered(Box::new(answer)));
         }
         if content_length(asking.headers) > self.body_limit() {
@@ -115,9 +132,17 @@ impl Filtered {
     /// Changes the answer as the client is to get it.
     pub(super) fn finish(&self, mut answer: Response<Body>) -> Response<Body> {
         let settings = &self.filters.view.settings;
+        if let Some(cors) = &settings.cors {
+            cors::finish(cors, self.origin.as_ref(), answer.headers_mut());
+        }
         settings.response_headers.apply(answer.headers_mut());
         answer
     }
+}
+
+fn is_let_in(settings: &RouteFilters, address: IpAddr) -> bool {
+    let among = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
+    !among(&settings.deny) && (settings.allow.is_empty() || among(&settings.allow))
 }
 
 /// As announced; 0 if nothing is. hyper has checked that it is one number.

@@ -12,6 +12,7 @@ use sluice_engine::evidence::Arm;
 use super::answer::Body;
 use super::attempt::Journey;
 use super::choose::{Asked, Choice, UserId, choose};
+use super::client_address::client_address;
 use super::connection::Client;
 use super::deadlines::Phase;
 use super::error::Error;
@@ -127,8 +128,10 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
     let filtered = match local.filters.get(located.filters as usize) {
         None => None,
         Some(filters) => {
-            let (target, headers) = (request.uri(), request.headers());
-            Some(Filtered::admit(filters, &Asking { client, target, headers, host, is_trusted, located })?)
+            let (method, target, headers) = (request.method(), request.uri(), request.headers());
+            let address = client_address(client.peer, headers, &local.snapshot.trusted_proxies);
+            let asking = Asking { client, address, method, target, headers, host, is_trusted, located };
+            Some(Filtered::admit(filters, &asking)?)
         }
     };
     prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;

@@ -25,6 +25,8 @@ pub enum Rejection {
     HeadTimeout,
     /// The body is larger than the route allows.
     BodyTooLarge,
+    /// The route does not let this address in.
+    Address,
 }
 
 /// Counters of refused requests, shared by all workers.
@@ -35,7 +37,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -48,7 +50,13 @@ impl Rejection {
         Self::NoRoute,
         Self::HeadTimeout,
         Self::BodyTooLarge,
+        Self::Address,
     ];
+
+    /// A good request that the configuration does not let pass: the next one on its connection may.
+    pub(super) fn is_policy(self) -> bool {
+        matches!(self, Self::NoRoute | Self::Address)
+    }
 
     /// Value of the metric label.
     pub const fn label(self) -> &'static str {
@@ -63,6 +71,7 @@ impl Rejection {
             Self::NoRoute => "no_route",
             Self::HeadTimeout => "head_timeout",
             Self::BodyTooLarge => "body_too_large",
+            Self::Address => "address",
         }
     }
 }

@@ -21,6 +21,9 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) timeouts: Option<RawTimeouts>,
     pub(in crate::config) retries: Option<u64>,
     pub(in crate::config) max_body_size: Option<RawSize>,
+    pub(in crate::config) allow: Vec<String>,
+    pub(in crate::config) deny: Vec<String>,
+    pub(in crate::config) cors: Option<RawCors>,
 }
 
 /// An entry of `paths`.
@@ -79,4 +82,18 @@ pub(in crate::config) struct RawHeaderEdits {
 pub(in crate::config) struct RawTimeouts {
     pub(in crate::config) connect: Option<Millis>,
     pub(in crate::config) request: Option<Millis>,
+}
+
+/// `cors` of a route.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct RawCors {
+    pub(in crate::config) origins: Vec<String>,
+    pub(in crate::config) methods: Option<Vec<String>>,
+    pub(in crate::config) headers: Option<Vec<String>>,
+    #[serde(default)]
+    pub(in crate::config) expose_headers: Vec<String>,
+    #[serde(default)]
+    pub(in crate::config) credentials: bool,
+    pub(in crate::config) max_age: Option<Millis>,
 }

@@ -63,6 +63,30 @@ const IN_A_ROUTE: &[(&str, &[&str])] = &[
             "10:18: routes[0].maxBodySize: 0: at least one byte is allowed; leave it out for no limit",
         ],
     ),
+    (
+        "allow: [10.0.0.0/33]\ndeny: [a]",
+        &[
+            r#"8:13: routes[0].allow[0]: "10.0.0.0/33": a network such as 10.0.0.0/8, or an address, is expected"#,
+            r#"9:12: routes[0].deny[0]: "a": a network such as 10.0.0.0/8, or an address, is expected"#,
+        ],
+    ),
+    ("cors: {}", &["8:11: routes[0].cors: origins is missing"]),
+    ("cors: { origins: [] }", &["8:22: routes[0].cors.origins: at least one origin is needed, such as…"]),
+    (
+        "cors: { origins: [shop.example, \"https://a/\", \"https://a:0\"], methods: [get], headers: [a b], maxAge: 2d }",
+        &[
+            r#"8:23: routes[0].cors.origins[0]: "shop.example": an origin such as https://shop.example or…"#,
+            r#"8:37: routes[0].cors.origins[1]: "https://a/": an origin such as…"#,
+            r#"8:51: routes[0].cors.origins[2]: "https://a:0": an origin such as…"#,
+            r#"8:77: routes[0].cors.methods[0]: "get": a method such as GET is expected"#,
+            r#"8:93: routes[0].cors.headers[0]: "a b": a header name such as X-Canary is expected"#,
+            "8:107: routes[0].cors.maxAge: 2d: 0ms to 1d is allowed",
+        ],
+    ),
+    (
+        "cors: { origins: [\"*\"], credentials: true }",
+        &["8:42: routes[0].cors.credentials: with the origin \"*\" any page could act for the user: name origins"],
+    ),
 ];
 
 #[test]
