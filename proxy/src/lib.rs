@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod exemplars;
 pub mod gates;
 pub mod health;
+pub mod htpasswd;
 mod linger;
 pub mod metrics;
 pub mod nginx;

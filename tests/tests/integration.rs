@@ -27,6 +27,7 @@ mod integration {
     mod reload;
     mod revert;
     mod routes_access;
+    mod routes_auth;
     mod routes_limits;
     mod routes_target;
     mod split;

@@ -3,18 +3,21 @@
 //!
 //! A route that sets none of it has no [`RouteFilters`] at all, so that its requests pay one look for that.
 
+mod basic_auth;
 mod cors;
 mod headers;
 mod limits;
 mod path;
 mod redirect;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use http::StatusCode;
 use ipnet::IpNet;
 use sluice_engine::units::Millis;
 
+pub use self::basic_auth::BasicAuth;
 pub use self::cors::Cors;
 pub use self::headers::HeaderEdits;
 pub use self::path::{PathChange, Template};
@@ -43,6 +46,8 @@ pub struct RouteFilters {
     pub deny: Vec<IpNet>,
     /// Which pages of other origins may read the answers.
     pub cors: Option<Cors>,
+    /// Users with passwords.
+    pub basic_auth: Option<BasicAuth>,
 }
 
 /// `timeouts:` and `retries:`; what is not set is as in `upstream:`.
@@ -80,26 +85,12 @@ pub struct Rewrite {
     pub path: Option<PathChange>,
 }
 
-/// The keys of a route that make filters.
-const KEYS: &[&str] = &[
-    "redirect",
-    "rewrite",
-    "requestHeaders",
-    "responseHeaders",
-    "timeouts",
-    "retries",
-    "maxBodySize",
-    "allow",
-    "deny",
-    "cors",
-];
-
 // === impl RouteFilters ===
 
 impl RouteFilters {
     /// The filters of a route; none if it sets none.
-    pub(super) fn from_raw(raw: &RawRoute, scope: &Scope<'_>) -> Option<Option<Arc<Self>>> {
-        if !KEYS.iter().any(|key| scope.key(key).is_written()) {
+    pub(super) fn from_raw(raw: &RawRoute, directory: &Path, scope: &Scope<'_>) -> Option<Option<Arc<Self>>> {
+        if !raw.has_filters() {
             return Some(None);
         }
         let redirect = optional(raw.redirect.as_ref(), |raw| Redirect::from_raw(raw, &scope.key("redirect")));
@@ -112,6 +103,8 @@ impl RouteFilters {
         let allow = address::networks(&raw.allow, &scope.key("allow"));
         let deny = address::networks(&raw.deny, &scope.key("deny"));
         let cors = optional(raw.cors.as_ref(), |raw| Cors::from_raw(raw, &scope.key("cors")));
+        let basic_auth =
+            optional(raw.basic_auth.as_ref(), |raw| BasicAuth::from_raw(raw, directory, &scope.key("basicAuth")));
         Some(Some(Arc::new(Self {
             redirect: redirect?,
             rewrite: rewrite?,
@@ -122,6 +115,7 @@ impl RouteFilters {
             allow: allow?,
             deny: deny?,
             cors: cors?,
+            basic_auth: basic_auth?,
         })))
     }
 }

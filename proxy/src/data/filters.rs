@@ -4,6 +4,7 @@
 //! is refused before an arm is chosen, so that it can't count against one. Changes to the head are made after the choice:
 //! nothing that a route sets can direct a request.
 
+mod basic_auth;
 mod cors;
 mod redirect;
 
@@ -16,11 +17,13 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use ipnet::IpNet;
 
+use self::basic_auth::Doorman;
 use super::answer::Body;
 use super::connection::Client;
 use super::error::Error;
 use super::reject::Rejection;
 use super::stop::Stop;
+use super::upload::Upload;
 use crate::config::filters::{PathChange, Rewrite};
 use crate::config::{RouteFilters, UpstreamSettings};
 use crate::snapshot::{Filters, Located};
@@ -29,6 +32,7 @@ use crate::snapshot::{Filters, Located};
 #[derive(Debug)]
 pub(super) struct LocalFilters {
     pub(super) view: Arc<Filters>,
+    doorman: Option<Rc<Doorman>>,
 }
 
 /// A request that asks to be let in, as it came.
@@ -59,8 +63,13 @@ pub(super) struct Filtered {
 // === impl LocalFilters ===
 
 impl LocalFilters {
-    pub(super) fn new(view: Arc<Filters>) -> Self {
-        Self { view }
+    /// `former` are those that this worker had before.
+    pub(super) fn new(view: Arc<Filters>, former: &[Rc<Self>]) -> Self {
+        let doorman = view.passwords.as_ref().map(|file| {
+            let known = former.iter().filter_map(|former| former.doorman.as_ref()).find(|known| known.is_for(file));
+            known.map_or_else(|| Rc::new(Doorman::new(Arc::clone(file))), Rc::clone)
+        });
+        Self { view, doorman }
     }
 }
 
@@ -92,6 +101,20 @@ impl Filtered {
         }
         if content_length(asking.headers) > self.body_limit() {
             return Err(Error::Refused(Rejection::BodyTooLarge).into());
+        }
+        Ok(())
+    }
+
+    /// Whether somebody has to be asked, which takes time: until then no arm is chosen and nothing is changed.
+    pub(super) fn must_ask(&self) -> bool {
+        self.filters.doorman.is_some()
+    }
+
+    /// Asks whether a request may pass.
+    pub(super) async fn ask(&self, client: &Client, request: &Request<Upload>) -> Result<(), Stop> {
+        let settings = &self.filters.view.settings;
+        if let (Some(doorman), Some(auth)) = (&self.filters.doorman, &settings.basic_auth) {
+            doorman.admit(request.headers(), &auth.challenge, client.now_us()).await?;
         }
         Ok(())
     }

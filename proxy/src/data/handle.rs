@@ -58,6 +58,9 @@ pub(super) struct Decided {
 pub(super) enum Bound {
     Plain(Rc<LocalArm>),
     Rollout(Rc<LocalRollout>, Choice),
+    /// To an arm of this rollout, once somebody was asked whether the request may pass: which one is decided then, for a
+    /// revert may come meanwhile.
+    Later(Rc<LocalRollout>),
 }
 
 /// Answers one request of a client, whatever happens. All that needs no waiting is done before the future is made.
@@ -106,7 +109,7 @@ fn depart(
     let decided = decide(client, &mut request, start_us);
     client.report.open(client, &request, start_us, &decided);
     let Decided { local, bound: target, filtered, .. } = decided.map_err(|stop| Box::new(refuse(client, stop)))?;
-    if let Some(filtered) = &filtered {
+    if let Some(filtered) = filtered.as_ref().filter(|filtered| !filtered.must_ask()) {
         filtered.prepare(&mut request).map_err(|error| Box::new(filtered.finish(refuse(client, error.into()))))?;
     }
     let body_limit = filtered.as_ref().map_or(u64::MAX, |filtered| filtered.body_limit());
@@ -140,8 +143,11 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
         Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
         Target::Rollout(index) => {
             let rollout = local.rollouts.get(index).ok_or(no_route)?;
-            let choice = choose_arm(client, rollout, request, host, start_us);
-            Bound::Rollout(Rc::clone(rollout), choice)
+            if filtered.as_ref().is_some_and(|filtered| filtered.must_ask()) {
+                Bound::Later(Rc::clone(rollout))
+            } else {
+                Bound::Rollout(Rc::clone(rollout), choose_arm(client, rollout, request, host, start_us))
+            }
         }
     };
     let series = local.series.get(located.place as usize).cloned();
@@ -149,6 +155,9 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
 }
 
 async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Response<Body>, Stop> {
+    if departure.filtered.as_ref().is_some_and(|filtered| filtered.must_ask()) {
+        Box::pin(ask(client, departure)).await?;
+    }
     let Departure { request, start_us, local, target, filtered } = departure;
     let own = filtered.as_ref().and_then(|filtered| filtered.upstream());
     let journey = Journey { client, settings: own.unwrap_or(&local.snapshot.upstream) };
@@ -164,7 +173,27 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
                 None => answer,
             })
         }
+        // `ask` has chosen.
+        Bound::Later(_) => Err(Error::Refused(Rejection::NoRoute).into()),
     }
+}
+
+/// Asks whether a request may pass; if so it begins now, with what is in force by now.
+async fn ask(client: &Rc<Client>, departure: &mut Departure) -> Result<(), Stop> {
+    let Departure { request: Some(request), filtered: Some(filtered), target, start_us, .. } = departure else {
+        return Ok(());
+    };
+    filtered.ask(client, request).await?;
+    *start_us = client.now_us();
+    if let Bound::Later(former) = target {
+        let local = client.worker.local();
+        let rollout = local.rollouts.iter().find(|rollout| rollout.view.name == former.view.name).unwrap_or(former);
+        let host = request.headers().get(HOST).and_then(head::host).unwrap_or_default();
+        let choice = choose_arm(client, rollout, request, host, *start_us);
+        client.report.chosen(rollout, choice);
+        *target = Bound::Rollout(Rc::clone(rollout), choice);
+    }
+    Ok(filtered.prepare(request)?)
 }
 
 #[inline]

@@ -97,9 +97,10 @@ impl Builder<'_> {
         Rc::new(LocalArm::new(view.endpoints.iter().map(|endpoint| self.endpoint(endpoint)).collect()))
     }
 
-    fn filters(&mut self, view: &Arc<Filters>) -> Rc<LocalFilters> {
-        let former = self.before.and_then(|before| before.filters.iter().find(|it| Arc::ptr_eq(&it.view, view)));
-        former.map_or_else(|| Rc::new(LocalFilters::new(Arc::clone(view))), Rc::clone)
+    fn filters(&self, view: &Arc<Filters>) -> Rc<LocalFilters> {
+        let former = self.before.map_or(&[][..], |before| &before.filters);
+        let known = former.iter().find(|former| Arc::ptr_eq(&former.view, view));
+        known.map_or_else(|| Rc::new(LocalFilters::new(Arc::clone(view), former)), Rc::clone)
     }
 
     fn endpoint(&mut self, endpoint: &Arc<crate::endpoint::Endpoint>) -> Rc<LocalEndpoint> {

@@ -25,6 +25,8 @@ pub enum Decision {
     Arm(Arm),
     /// It goes to a plain route.
     Plain,
+    /// Somebody has to be asked first.
+    Later,
     /// It is refused.
     Refused,
 }
@@ -42,6 +44,7 @@ impl Rehearsal {
         match decide(&self.client, request, start_us) {
             Ok(Decided { bound: Bound::Rollout(_, choice), .. }) => Decision::Arm(choice.arm),
             Ok(Decided { bound: Bound::Plain(_), .. }) => Decision::Plain,
+            Ok(Decided { bound: Bound::Later(_), .. }) => Decision::Later,
             Err(_) => Decision::Refused,
         }
     }

@@ -27,6 +27,10 @@ pub enum Rejection {
     BodyTooLarge,
     /// The route does not let this address in.
     Address,
+    /// Without credentials, or with wrong ones.
+    Unauthorized,
+    /// Whether the client may pass can't be found out.
+    AuthUnavailable,
 }
 
 /// Counters of refused requests, shared by all workers.
@@ -37,7 +41,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -51,11 +55,13 @@ impl Rejection {
         Self::HeadTimeout,
         Self::BodyTooLarge,
         Self::Address,
+        Self::Unauthorized,
+        Self::AuthUnavailable,
     ];
 
     /// A good request that the configuration does not let pass: the next one on its connection may.
     pub(super) fn is_policy(self) -> bool {
-        matches!(self, Self::NoRoute | Self::Address)
+        matches!(self, Self::NoRoute | Self::Address | Self::Unauthorized | Self::AuthUnavailable)
     }
 
     /// Value of the metric label.
@@ -72,6 +78,8 @@ impl Rejection {
             Self::HeadTimeout => "head_timeout",
             Self::BodyTooLarge => "body_too_large",
             Self::Address => "address",
+            Self::Unauthorized => "unauthorized",
+            Self::AuthUnavailable => "auth_unavailable",
         }
     }
 }

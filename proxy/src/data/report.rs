@@ -12,6 +12,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use sluice_engine::evidence::Arm;
 
+use super::choose::Choice;
 use super::connection::Client;
 use super::error::{Error, Source};
 use super::handle::{Bound, Decided};
@@ -113,6 +114,11 @@ impl Report {
         }
         client.slot.begin_upload();
         self.is_open.set(true);
+    }
+
+    /// An arm was chosen later than usual.
+    pub(super) fn chosen(&self, rollout: &Rc<LocalRollout>, choice: Choice) {
+        self.note(|sheet| sheet.course = Some((Rc::clone(rollout), choice.arm, choice.reason)));
     }
 
     /// An endpoint is asked.

@@ -171,7 +171,7 @@ impl Pilot {
         for (i, rollout) in config.rollouts.iter().enumerate() {
             self.align(i, rollout);
         }
-        self.fixed = Fixed::new(config, &self.registry);
+        self.fixed = Fixed::new(config, &self.registry, &self.fixed.filters);
         self.put_up_boards();
         self.pending.rebuild = true;
         self.pending.store = true;
@@ -187,7 +187,7 @@ impl Pilot {
 // === impl Fixed ===
 
 impl Fixed {
-    pub(super) fn new(config: &Config, registry: &EndpointRegistry) -> Self {
+    pub(super) fn new(config: &Config, registry: &EndpointRegistry, former: &[Arc<Filters>]) -> Self {
         let mut plain = Vec::new();
         for route in &config.routes {
             if let RouteTarget::Endpoints(endpoints) = &route.target {
@@ -197,7 +197,7 @@ impl Fixed {
         Self {
             routes: Arc::new(RouteTable::build(config)),
             plain: Arc::new(plain),
-            filters: Arc::new(Filters::list(config)),
+            filters: Arc::new(Filters::list(config, former)),
             upstream: Arc::new(config.upstream.clone()),
             trusted_proxies: Arc::new(config.trusted_proxies.clone()),
             tracing: config.tracing,

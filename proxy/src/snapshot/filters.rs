@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::config::{Config, RouteConfig, RouteFilters, UpstreamSettings};
+use crate::config::filters::BasicAuth;
+use crate::config::{Config, PathRule, RouteConfig, RouteFilters, UpstreamSettings};
+use crate::htpasswd::PasswordFile;
 
 /// The filters of one route.
 #[derive(Debug)]
@@ -13,19 +15,35 @@ pub struct Filters {
     pub settings: Arc<RouteFilters>,
     /// Towards this route's upstreams, where they differ from those of all.
     pub upstream: Option<UpstreamSettings>,
+    /// Users with passwords; outlives a change of anything but these.
+    pub passwords: Option<Arc<PasswordFile>>,
+    hosts: Vec<String>,
+    paths: Vec<PathRule>,
 }
 
 // === impl Filters ===
 
 impl Filters {
     /// The filters of all routes that have some, in their order.
-    pub fn list(config: &Config) -> Vec<Arc<Self>> {
-        config.routes.iter().filter_map(|route| Self::of(route, config)).map(Arc::new).collect()
+    pub fn list(config: &Config, former: &[Arc<Self>]) -> Vec<Arc<Self>> {
+        config.routes.iter().filter_map(|route| Self::of(route, config, former)).map(Arc::new).collect()
     }
 
-    fn of(route: &RouteConfig, config: &Config) -> Option<Self> {
+    fn of(route: &RouteConfig, config: &Config, former: &[Arc<Self>]) -> Option<Self> {
         let settings = Arc::clone(route.filters.as_ref()?);
+        let former = former.iter().find(|former| former.is_for(route)).map(Arc::as_ref);
         let upstream = settings.upstream.apply(&config.upstream);
-        Some(Self { settings, upstream })
+        let passwords = settings.basic_auth.as_ref().map(|auth| passwords(auth, former));
+        Some(Self { settings, upstream, passwords, hosts: route.hosts.clone(), paths: route.paths.clone() })
     }
+
+    /// Whether these are the filters of the same hosts and paths.
+    pub(crate) fn is_for(&self, route: &RouteConfig) -> bool {
+        self.hosts == route.hosts && self.paths == route.paths
+    }
+}
+
+fn passwords(auth: &BasicAuth, former: Option<&Filters>) -> Arc<PasswordFile> {
+    let former = former.and_then(|former| former.passwords.as_ref()).filter(|former| former.path() == auth.file);
+    former.map_or_else(|| Arc::new(PasswordFile::new(auth.file.clone(), auth.users.clone())), Arc::clone)
 }

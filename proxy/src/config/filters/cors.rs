@@ -49,7 +49,7 @@ impl Cors {
     pub(super) fn from_raw(raw: &RawCors, scope: &Scope<'_>) -> Option<Self> {
         let at = scope.key("origins");
         let origins = at.each_of(&raw.origins, |text, item| Origins::from_raw(text, &item));
-        let methods = list(raw.methods.as_deref(), METHODS, &scope.key("methods"), |text, item| method(text, item));
+        let methods = list(raw.methods.as_deref(), METHODS, &scope.key("methods"), method);
         let name = |text: &str, item: &Scope<'_>| header_name(text, item).map(|_: HeaderName| text.to_owned());
         let headers = list(raw.headers.as_deref(), HEADERS, &scope.key("headers"), name);
         let exposed = Some(raw.expose_headers.as_slice()).filter(|names| !names.is_empty());

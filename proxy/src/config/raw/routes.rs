@@ -24,6 +24,7 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) allow: Vec<String>,
     pub(in crate::config) deny: Vec<String>,
     pub(in crate::config) cors: Option<RawCors>,
+    pub(in crate::config) basic_auth: Option<RawBasicAuth>,
 }
 
 /// An entry of `paths`.
@@ -96,4 +97,48 @@ pub(in crate::config) struct RawCors {
     #[serde(default)]
     pub(in crate::config) credentials: bool,
     pub(in crate::config) max_age: Option<Millis>,
+}
+
+/// `basicAuth` of a route.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct RawBasicAuth {
+    pub(in crate::config) file: String,
+    pub(in crate::config) realm: Option<String>,
+}
+
+// === impl RawRoute ===
+
+impl RawRoute {
+    /// Whether more is written than where the route leads. Every key is named, so that none can be forgotten.
+    pub(in crate::config) fn has_filters(&self) -> bool {
+        let Self {
+            hosts: _,
+            paths: _,
+            rollout: _,
+            endpoints: _,
+            redirect,
+            rewrite,
+            request_headers,
+            response_headers,
+            timeouts,
+            retries,
+            max_body_size,
+            allow,
+            deny,
+            cors,
+            basic_auth,
+        } = self;
+        redirect.is_some()
+            || rewrite.is_some()
+            || request_headers.is_some()
+            || response_headers.is_some()
+            || timeouts.is_some()
+            || retries.is_some()
+            || max_body_size.is_some()
+            || !allow.is_empty()
+            || !deny.is_empty()
+            || cors.is_some()
+            || basic_auth.is_some()
+    }
 }

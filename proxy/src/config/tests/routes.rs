@@ -87,6 +87,14 @@ const IN_A_ROUTE: &[(&str, &[&str])] = &[
         "cors: { origins: [\"*\"], credentials: true }",
         &["8:42: routes[0].cors.credentials: with the origin \"*\" any page could act for the user: name origins"],
     ),
+    ("basicAuth: {}", &["8:16: routes[0].basicAuth: file is missing"]),
+    (
+        "basicAuth: { file: no/such, realm: 'a\"b' }",
+        &[
+            "8:24: routes[0].basicAuth.file: /etc/sluice/no/such: can't be read: No such file or directory (os error 2)",
+            r#"8:40: routes[0].basicAuth.realm: "a\"b": visible ASCII characters without quotes are expected"#,
+        ],
+    ),
 ];
 
 #[test]
