@@ -18,6 +18,7 @@ pub mod exemplars;
 pub mod gates;
 pub mod health;
 pub mod htpasswd;
+pub mod limit;
 mod linger;
 pub mod metrics;
 pub mod nginx;

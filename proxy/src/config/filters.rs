@@ -48,6 +48,26 @@ pub struct RouteFilters {
     pub cors: Option<Cors>,
     /// Users with passwords.
     pub basic_auth: Option<BasicAuth>,
+    /// Of each client.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// `rateLimit:`, at least one of the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RateLimit {
+    /// How fast requests may come.
+    pub rate: Option<Rate>,
+    /// How many may be under way at a time.
+    pub concurrent: Option<usize>,
+}
+
+/// `requestsPerSecond` and `burst`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// From one thousandth to a million.
+    pub per_second: f64,
+    /// That may come at once, at least 1.
+    pub burst: usize,
 }
 
 /// `timeouts:` and `retries:`; what is not set is as in `upstream:`.
@@ -105,6 +125,7 @@ impl RouteFilters {
         let cors = optional(raw.cors.as_ref(), |raw| Cors::from_raw(raw, &scope.key("cors")));
         let basic_auth =
             optional(raw.basic_auth.as_ref(), |raw| BasicAuth::from_raw(raw, directory, &scope.key("basicAuth")));
+        let rate_limit = optional(raw.rate_limit.as_ref(), |raw| RateLimit::from_raw(raw, &scope.key("rateLimit")));
         Some(Some(Arc::new(Self {
             redirect: redirect?,
             rewrite: rewrite?,
@@ -116,6 +137,7 @@ impl RouteFilters {
             deny: deny?,
             cors: cors?,
             basic_auth: basic_auth?,
+            rate_limit: rate_limit?,
         })))
     }
 }

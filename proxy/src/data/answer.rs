@@ -16,6 +16,7 @@ use super::deadlines::{Expiry, Phase};
 use super::flight::Flight;
 use super::upstream::Upstream;
 use crate::counters::FailureKind;
+use crate::limit::Permit;
 
 /// After this long an event stream has proved itself, microseconds.
 const STREAM_PROVED_US: u64 = 1_000_000;
@@ -39,6 +40,8 @@ pub(super) struct Passage {
     flight: Option<Flight>,
     /// It broke off; what came before is on its way to the client.
     broken: Option<BrokenOff>,
+    /// The client's request is under way until the answer's last byte.
+    permit: Option<Box<Permit>>,
 }
 
 /// An answer that broke off: the client must not take it for a whole one.
@@ -58,7 +61,8 @@ impl Passage {
         flight: Option<Flight>,
         is_event_stream: bool,
     ) -> Self {
-        let mut passage = Self { client: Rc::clone(client), body, upstream: Some(upstream), flight, broken: None };
+        let mut passage =
+            Self { client: Rc::clone(client), body, upstream: Some(upstream), flight, broken: None, permit: None };
         if passage.body.is_end_stream() {
             passage.complete();
         } else if is_event_stream {
@@ -67,6 +71,11 @@ impl Passage {
             client.slot.enter(Phase::Answering);
         }
         passage
+    }
+
+    /// Holds a permit to the end, if that is still to come.
+    pub(super) fn hold(&mut self, permit: Permit) {
+        self.permit = self.upstream.is_some().then(|| Box::new(permit));
     }
 
     #[cold]
@@ -86,6 +95,7 @@ impl Passage {
         if let Some(mut flight) = self.flight.take() {
             flight.answered(now_us);
         }
+        self.permit = None;
         if let Some(upstream) = self.upstream.take() {
             upstream.release(&self.client.slot.gate, now_us);
         }

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use ipnet::IpNet;
@@ -26,6 +26,7 @@ use super::stop::Stop;
 use super::upload::Upload;
 use crate::config::filters::{PathChange, Rewrite};
 use crate::config::{RouteFilters, UpstreamSettings};
+use crate::limit::{Excess, Permit};
 use crate::snapshot::{Filters, Located};
 
 /// The filters of one route, as one worker has them.
@@ -49,6 +50,8 @@ pub(super) struct Asking<'a> {
     /// The peer is a trusted proxy.
     pub(super) is_trusted: bool,
     pub(super) located: Located,
+    /// Process clock.
+    pub(super) now_us: u64,
 }
 
 /// What the filters of a route remember of one request that they let in.
@@ -58,6 +61,8 @@ pub(super) struct Filtered {
     matched: usize,
     /// The origin whose pages may read the answer.
     origin: Option<HeaderValue>,
+    /// Its place among the client's requests under way.
+    permit: Option<Permit>,
 }
 
 // === impl LocalFilters ===
@@ -80,15 +85,16 @@ impl Filtered {
     pub(super) fn admit(filters: &Rc<LocalFilters>, asking: &Asking<'_>) -> Result<Box<Self>, Stop> {
         let origin = filters.view.settings.cors.as_ref().and_then(|cors| cors::origin(cors, asking.headers));
         let matched = asking.located.matched as usize;
-        let filtered = Box::new(Self { filters: Rc::clone(filters), matched, origin });
+        let mut filtered = Box::new(Self { filters: Rc::clone(filters), matched, origin, permit: None });
         match filtered.check(asking) {
             Ok(()) => Ok(filtered),
             Err(stop) => Err(stop.map(|answer| filtered.finish(answer))),
         }
     }
 
-    fn check(&self, asking: &Asking<'_>) -> Result<(), Stop> {
-        let settings = &self.filters.view.settings;
+    fn check(&mut self, asking: &Asking<'_>) -> Result<(), Stop> {
+        let view = &self.filters.view;
+        let settings = &view.settings;
         if !is_let_in(settings, asking.address) {
             return Err(Error::Refused(Rejection::Address).into());
         }
@@ -98,6 +104,9 @@ impl Filtered {
         let cors = settings.cors.as_ref();
         if let Some(answer) = cors.and_then(|cors| cors::preflight(cors, asking, self.origin.is_some())) {
             return Err(Stop::Answered(Box::new(answer)));
+        }
+        if let Some(limits) = &view.limits {
+            self.permit = limits.admit(asking.address, asking.now_us).map_err(too_much)?;
         }
         if content_length(asking.headers) > self.body_limit() {
             return Err(Error::Refused(Rejection::BodyTooLarge).into());
@@ -153,12 +162,15 @@ impl Filtered {
     }
 
     /// Changes the answer as the client is to get it.
-    pub(super) fn finish(&self, mut answer: Response<Body>) -> Response<Body> {
+    pub(super) fn finish(&mut self, mut answer: Response<Body>) -> Response<Body> {
         let settings = &self.filters.view.settings;
         if let Some(cors) = &settings.cors {
             cors::finish(cors, self.origin.as_ref(), answer.headers_mut());
         }
         settings.response_headers.apply(answer.headers_mut());
+        if let (Body::Passed(passage), Some(permit)) = (answer.body_mut(), self.permit.take()) {
+            passage.hold(permit);
+        }
         answer
     }
 }
@@ -166,6 +178,18 @@ impl Filtered {
 fn is_let_in(settings: &RouteFilters, address: IpAddr) -> bool {
     let among = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
     !among(&settings.deny) && (settings.allow.is_empty() || among(&settings.allow))
+}
+
+/// The refusal, with the time after which it is worth another try.
+fn too_much(excess: Excess) -> Stop {
+    let (reason, seconds) = match excess {
+        Excess::Rate(seconds) => (Rejection::RateLimited, seconds),
+        Excess::Concurrent => (Rejection::TooMany, 1),
+    };
+    let error = Error::Refused(reason);
+    let mut answer = error.into_answer();
+    answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+    Stop::Told(error, Box::new(answer))
 }
 
 /// As announced; 0 if nothing is. hyper has checked that it is one number.

@@ -76,7 +76,7 @@ pub(super) fn handle(
         let answer = match &mut departure {
             Ok(departure) => {
                 let answer = travel(&client, departure).await.unwrap_or_else(|stop| refuse(&client, stop));
-                match &departure.filtered {
+                match &mut departure.filtered {
                     Some(filtered) => filtered.finish(answer),
                     None => answer,
                 }
@@ -108,9 +108,11 @@ fn depart(
 ) -> Result<Departure, Box<Response<Body>>> {
     let decided = decide(client, &mut request, start_us);
     client.report.open(client, &request, start_us, &decided);
-    let Decided { local, bound: target, filtered, .. } = decided.map_err(|stop| Box::new(refuse(client, stop)))?;
-    if let Some(filtered) = filtered.as_ref().filter(|filtered| !filtered.must_ask()) {
-        filtered.prepare(&mut request).map_err(|error| Box::new(filtered.finish(refuse(client, error.into()))))?;
+    let Decided { local, bound: target, mut filtered, .. } = decided.map_err(|stop| Box::new(refuse(client, stop)))?;
+    if let Some(filtered) = filtered.as_mut().filter(|filtered| !filtered.must_ask())
+        && let Err(error) = filtered.prepare(&mut request)
+    {
+        return Err(Box::new(filtered.finish(refuse(client, error.into()))));
     }
     let body_limit = filtered.as_ref().map_or(u64::MAX, |filtered| filtered.body_limit());
     Ok(Departure { request: Some(into_upstream(request, client, body_limit)), start_us, local, target, filtered })
@@ -133,7 +135,8 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
         Some(filters) => {
             let (method, target, headers) = (request.method(), request.uri(), request.headers());
             let address = client_address(client.peer, headers, &local.snapshot.trusted_proxies);
-            let asking = Asking { client, address, method, target, headers, host, is_trusted, located };
+            let asking =
+                Asking { client, address, method, target, headers, host, is_trusted, located, now_us: start_us };
             Some(Filtered::admit(filters, &asking)?)
         }
     };

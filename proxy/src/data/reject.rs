@@ -31,6 +31,10 @@ pub enum Rejection {
     Unauthorized,
     /// Whether the client may pass can't be found out.
     AuthUnavailable,
+    /// The client asks faster than the route allows.
+    RateLimited,
+    /// The client has more under way than the route allows.
+    TooMany,
 }
 
 /// Counters of refused requests, shared by all workers.
@@ -41,7 +45,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 15;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -57,11 +61,29 @@ impl Rejection {
         Self::Address,
         Self::Unauthorized,
         Self::AuthUnavailable,
+        Self::RateLimited,
+        Self::TooMany,
     ];
 
     /// A good request that the configuration does not let pass: the next one on its connection may.
     pub(super) fn is_policy(self) -> bool {
-        matches!(self, Self::NoRoute | Self::Address | Self::Unauthorized | Self::AuthUnavailable)
+        match self {
+            Self::NoRoute
+            | Self::Address
+            | Self::Unauthorized
+            | Self::AuthUnavailable
+            | Self::RateLimited
+            | Self::TooMany => true,
+            Self::Malformed
+            | Self::HeadTooLarge
+            | Self::TargetTooLong
+            | Self::Method
+            | Self::Host
+            | Self::TransferCoding
+            | Self::Connection
+            | Self::HeadTimeout
+            | Self::BodyTooLarge => false,
+        }
     }
 
     /// Value of the metric label.
@@ -80,6 +102,8 @@ impl Rejection {
             Self::Address => "address",
             Self::Unauthorized => "unauthorized",
             Self::AuthUnavailable => "auth_unavailable",
+            Self::RateLimited => "rate_limited",
+            Self::TooMany => "too_many",
         }
     }
 }

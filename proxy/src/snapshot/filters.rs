@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use crate::config::filters::BasicAuth;
+use crate::config::filters::{BasicAuth, RateLimit};
 use crate::config::{Config, PathRule, RouteConfig, RouteFilters, UpstreamSettings};
 use crate::htpasswd::PasswordFile;
+use crate::limit::Limits;
 
 /// The filters of one route.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Filters {
     pub upstream: Option<UpstreamSettings>,
     /// Users with passwords; outlives a change of anything but these.
     pub passwords: Option<Arc<PasswordFile>>,
+    /// What each client uses of its limits; outlives a change of anything but these.
+    pub limits: Option<Arc<Limits>>,
     hosts: Vec<String>,
     paths: Vec<PathRule>,
 }
@@ -34,7 +37,9 @@ impl Filters {
         let former = former.iter().find(|former| former.is_for(route)).map(Arc::as_ref);
         let upstream = settings.upstream.apply(&config.upstream);
         let passwords = settings.basic_auth.as_ref().map(|auth| passwords(auth, former));
-        Some(Self { settings, upstream, passwords, hosts: route.hosts.clone(), paths: route.paths.clone() })
+        let limits = settings.rate_limit.map(|limit| limits(limit, former));
+        let (hosts, paths) = (route.hosts.clone(), route.paths.clone());
+        Some(Self { settings, upstream, passwords, limits, hosts, paths })
     }
 
     /// Whether these are the filters of the same hosts and paths.
@@ -46,4 +51,9 @@ impl Filters {
 fn passwords(auth: &BasicAuth, former: Option<&Filters>) -> Arc<PasswordFile> {
     let former = former.and_then(|former| former.passwords.as_ref()).filter(|former| former.path() == auth.file);
     former.map_or_else(|| Arc::new(PasswordFile::new(auth.file.clone(), auth.users.clone())), Arc::clone)
+}
+
+fn limits(settings: RateLimit, former: Option<&Filters>) -> Arc<Limits> {
+    let former = former.and_then(|former| former.limits.as_ref()).filter(|former| former.settings() == settings);
+    former.map_or_else(|| Arc::new(Limits::new(settings)), Arc::clone)
 }

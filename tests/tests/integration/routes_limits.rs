@@ -84,3 +84,64 @@ async fn a_streamed_body_is_cut_at_the_limit_and_never_held_against_the_canary()
     assert_eq!(metrics.sum("sluice_attempt_failures_total", &[]), 0.0);
     assert_eq!(Request::post("/", "fits").send(sluice.address()).await.arm(), "v2");
 }
+
+/// A request of the client at this address, behind the trusted proxy that the test is.
+fn of(client: &str) -> Request {
+    Request::get("/").field("X-Forwarded-For", client)
+}
+
+async fn with_rate_limit(settings: Value) -> (Sluice, Backend) {
+    let stable = Backend::start("v1").await;
+    let route = json!({ "rollout": "shop", "rateLimit": settings });
+    let config = Config::new(&stable).set("/trustedProxies", json!(["127.0.0.1"])).set("/routes", json!([route]));
+    (Sluice::start(config).await, stable)
+}
+
+#[tokio::test]
+async fn a_client_that_asks_too_fast_is_told_when_to_come_back_over_both_workers_and_a_reload() {
+    // One in a thousand seconds after the burst: the test is done before.
+    let (mut sluice, stable) = with_rate_limit(json!({ "requestsPerSecond": 0.001, "burst": 5 })).await;
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        statuses.push(of("192.0.2.1").send(sluice.address()).await.status);
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 5, "{statuses:?}");
+    assert!(statuses[5..].iter().all(|status| *status == 429), "{statuses:?}");
+    let refusal = of("192.0.2.1").send(sluice.address()).await;
+    let seconds: u64 = refusal.head.field("retry-after").expect("a time").parse().expect("seconds");
+    assert!((900..=1_000).contains(&seconds) && !refusal.closes(), "{seconds}");
+    assert_eq!(of("192.0.2.2").send(sluice.address()).await.status, 200, "another client");
+    assert_eq!(stable.requests(), 6);
+    assert_eq!(sluice.metrics().await.sum("sluice_rejected_requests_total", &[("reason", "rate_limited")]), 16.0);
+    sluice.reload(|config| config.set("/upstream", json!({ "keepalive": 1 }))).await;
+    assert_eq!(of("192.0.2.1").send(sluice.address()).await.status, 429, "a reload of other settings forgets nothing");
+    sluice.reload(|config| config.set("/routes/0/rateLimit", json!({ "requestsPerSecond": 1000 }))).await;
+    assert_eq!(of("192.0.2.1").send(sluice.address()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_requests_under_way_until_their_last_bytes() {
+    let (sluice, stable) = with_rate_limit(json!({ "concurrent": 2 })).await;
+    let address = sluice.address();
+    let drip = |client: &'static str| async move {
+        let mut wire = Wire::connect(address).await.expect("the proxy listens");
+        let request = Request::get("/drip").field("X-Forwarded-For", client);
+        wire.write(&request.to_bytes()).await.expect("the proxy reads");
+        let head = wire.read_head().await.expect("a head").expect("an answer");
+        (wire, head)
+    };
+    let under_way = [drip("192.0.2.1").await, drip("192.0.2.1").await];
+    assert!(under_way.iter().all(|(_, head)| head.word(1) == "200"));
+    let refusal = of("192.0.2.1").send(sluice.address()).await;
+    assert_eq!((refusal.status, refusal.head.field("retry-after")), (429, Some("1")));
+    assert_eq!(of("192.0.2.2").send(sluice.address()).await.status, 200, "another client");
+    stable.open_gate();
+    for (mut wire, head) in under_way {
+        assert_eq!(
+            wire.read_body(head.framing(sluice_tests::wire::Framing::UntilClose)).await.expect("the rest"),
+            b"firstlast"
+        );
+    }
+    assert_eq!(of("192.0.2.1").send(sluice.address()).await.status, 200);
+    assert_eq!(sluice.metrics().await.sum("sluice_rejected_requests_total", &[("reason", "too_many")]), 1.0);
+}

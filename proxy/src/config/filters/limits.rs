@@ -2,8 +2,8 @@
 
 use sluice_engine::units::Millis;
 
-use super::{UpstreamOverrides, optional};
-use crate::config::raw::{RawRoute, RawSize, RawTimeouts};
+use super::{Rate, RateLimit, UpstreamOverrides, optional};
+use crate::config::raw::{RawRateLimit, RawRoute, RawSize, RawTimeouts};
 use crate::config::scope::Scope;
 use crate::config::{UpstreamSettings, range};
 
@@ -39,6 +39,41 @@ impl UpstreamOverrides {
             retries: self.retries.unwrap_or(all.retries),
             ..all.clone()
         })
+    }
+}
+
+// === impl RateLimit ===
+
+impl RateLimit {
+    pub(super) fn from_raw(raw: &RawRateLimit, scope: &Scope<'_>) -> Option<Self> {
+        let rate =
+            optional(raw.requests_per_second.as_ref(), |per_second| Rate::from_raw(*per_second, raw.burst, scope));
+        let concurrent = optional(raw.concurrent.as_ref(), |count| {
+            range::count(Some(*count), 1, 1..=1_000_000, &scope.key("concurrent"))
+        });
+        if raw.requests_per_second.is_none() && raw.burst.is_some() {
+            return scope.key("burst").refuse("only with requestsPerSecond there is a burst");
+        }
+        let limit = Self { rate: rate?, concurrent: concurrent? };
+        if limit == Self::default() {
+            return scope.refuse("at least one of requestsPerSecond and concurrent is needed");
+        }
+        Some(limit)
+    }
+}
+
+// === impl Rate ===
+
+impl Rate {
+    /// As much as comes in a second may come at once unless it is said otherwise.
+    fn from_raw(per_second: f64, burst: Option<u64>, scope: &Scope<'_>) -> Option<Self> {
+        let is_rate = (0.001..=1_000_000.0).contains(&per_second);
+        let default = if is_rate { per_second.ceil() as u64 } else { 1 };
+        let burst = range::count(burst, default, 1..=1_000_000, &scope.key("burst"));
+        if !is_rate {
+            return scope.key("requestsPerSecond").refuse(format!("{per_second}: 0.001 to 1000000 is allowed"));
+        }
+        Some(Self { per_second, burst: burst? })
     }
 }
 

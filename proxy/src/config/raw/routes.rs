@@ -25,6 +25,7 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) deny: Vec<String>,
     pub(in crate::config) cors: Option<RawCors>,
     pub(in crate::config) basic_auth: Option<RawBasicAuth>,
+    pub(in crate::config) rate_limit: Option<RawRateLimit>,
 }
 
 /// An entry of `paths`.
@@ -107,6 +108,15 @@ pub(in crate::config) struct RawBasicAuth {
     pub(in crate::config) realm: Option<String>,
 }
 
+/// `rateLimit` of a route.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawRateLimit {
+    pub(in crate::config) requests_per_second: Option<f64>,
+    pub(in crate::config) burst: Option<u64>,
+    pub(in crate::config) concurrent: Option<u64>,
+}
+
 // === impl RawRoute ===
 
 impl RawRoute {
@@ -128,6 +138,7 @@ impl RawRoute {
             deny,
             cors,
             basic_auth,
+            rate_limit,
         } = self;
         redirect.is_some()
             || rewrite.is_some()
@@ -140,5 +151,6 @@ impl RawRoute {
             || !deny.is_empty()
             || cors.is_some()
             || basic_auth.is_some()
+            || rate_limit.is_some()
     }
 }

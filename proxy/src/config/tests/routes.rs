@@ -95,6 +95,16 @@ const IN_A_ROUTE: &[(&str, &[&str])] = &[
             r#"8:40: routes[0].basicAuth.realm: "a\"b": visible ASCII characters without quotes are expected"#,
         ],
     ),
+    ("rateLimit: {}", &["8:16: routes[0].rateLimit: at least one of requestsPerSecond and concurrent is needed"]),
+    ("rateLimit: { burst: 5 }", &["8:25: routes[0].rateLimit.burst: only with requestsPerSecond there is a burst"]),
+    (
+        "rateLimit: { requestsPerSecond: 0, burst: 0, concurrent: 0 }",
+        &[
+            "8:37: routes[0].rateLimit.requestsPerSecond: 0: 0.001 to 1000000 is allowed",
+            "8:47: routes[0].rateLimit.burst: 0: 1 to 1000000 is allowed",
+            "8:62: routes[0].rateLimit.concurrent: 0: 1 to 1000000 is allowed",
+        ],
+    ),
 ];
 
 #[test]
