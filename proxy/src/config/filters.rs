@@ -5,6 +5,7 @@
 
 mod basic_auth;
 mod cors;
+mod external_auth;
 mod headers;
 mod limits;
 mod path;
@@ -19,6 +20,7 @@ use sluice_engine::units::Millis;
 
 pub use self::basic_auth::BasicAuth;
 pub use self::cors::Cors;
+pub use self::external_auth::ExternalAuth;
 pub use self::headers::HeaderEdits;
 pub use self::path::{PathChange, Template};
 use super::address;
@@ -50,6 +52,8 @@ pub struct RouteFilters {
     pub basic_auth: Option<BasicAuth>,
     /// Of each client.
     pub rate_limit: Option<RateLimit>,
+    /// Somebody who is asked whether a request may pass.
+    pub external_auth: Option<ExternalAuth>,
 }
 
 /// `rateLimit:`, at least one of the two.
@@ -126,6 +130,8 @@ impl RouteFilters {
         let basic_auth =
             optional(raw.basic_auth.as_ref(), |raw| BasicAuth::from_raw(raw, directory, &scope.key("basicAuth")));
         let rate_limit = optional(raw.rate_limit.as_ref(), |raw| RateLimit::from_raw(raw, &scope.key("rateLimit")));
+        let external_auth =
+            optional(raw.external_auth.as_ref(), |raw| ExternalAuth::from_raw(raw, &scope.key("externalAuth")));
         Some(Some(Arc::new(Self {
             redirect: redirect?,
             rewrite: rewrite?,
@@ -138,6 +144,7 @@ impl RouteFilters {
             cors: cors?,
             basic_auth: basic_auth?,
             rate_limit: rate_limit?,
+            external_auth: external_auth?,
         })))
     }
 }

@@ -6,21 +6,24 @@
 
 mod basic_auth;
 mod cors;
+mod external_auth;
 mod redirect;
 
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use ipnet::IpNet;
 
 use self::basic_auth::Doorman;
+use self::external_auth::{Authority, Granted};
 use super::answer::Body;
 use super::connection::Client;
 use super::error::Error;
+use super::pool::LocalArm;
 use super::reject::Rejection;
 use super::stop::Stop;
 use super::upload::Upload;
@@ -34,6 +37,8 @@ use crate::snapshot::{Filters, Located};
 pub(super) struct LocalFilters {
     pub(super) view: Arc<Filters>,
     doorman: Option<Rc<Doorman>>,
+    /// Who is asked whether a request may pass.
+    authority: Option<Rc<LocalArm>>,
 }
 
 /// A request that asks to be let in, as it came.
@@ -63,18 +68,20 @@ pub(super) struct Filtered {
     origin: Option<HeaderValue>,
     /// Its place among the client's requests under way.
     permit: Option<Permit>,
+    /// What came with a yes of whoever was asked.
+    granted: Granted,
 }
 
 // === impl LocalFilters ===
 
 impl LocalFilters {
     /// `former` are those that this worker had before.
-    pub(super) fn new(view: Arc<Filters>, former: &[Rc<Self>]) -> Self {
+    pub(super) fn new(view: Arc<Filters>, authority: Option<Rc<LocalArm>>, former: &[Rc<Self>]) -> Self {
         let doorman = view.passwords.as_ref().map(|file| {
             let known = former.iter().filter_map(|former| former.doorman.as_ref()).find(|known| known.is_for(file));
             known.map_or_else(|| Rc::new(Doorman::new(Arc::clone(file))), Rc::clone)
         });
-        Self { view, doorman }
+        Self { view, doorman, authority }
     }
 }
 
@@ -85,7 +92,8 @@ impl Filtered {
     pub(super) fn admit(filters: &Rc<LocalFilters>, asking: &Asking<'_>) -> Result<Box<Self>, Stop> {
         let origin = filters.view.settings.cors.as_ref().and_then(|cors| cors::origin(cors, asking.headers));
         let matched = asking.located.matched as usize;
-        let mut filtered = Box::new(Self { filters: Rc::clone(filters), matched, origin, permit: None });
+        let mut filtered =
+            Box::new(Self { filters: Rc::clone(filters), matched, origin, permit: None, granted: Granted::default() });
         match filtered.check(asking) {
             Ok(()) => Ok(filtered),
             Err(stop) => Err(stop.map(|answer| filtered.finish(answer))),
@@ -116,14 +124,20 @@ impl Filtered {
 
     /// Whether somebody has to be asked, which takes time: until then no arm is chosen and nothing is changed.
     pub(super) fn must_ask(&self) -> bool {
-        self.filters.doorman.is_some()
+        self.filters.doorman.is_some() || self.filters.authority.is_some()
     }
 
     /// Asks whether a request may pass.
-    pub(super) async fn ask(&self, client: &Client, request: &Request<Upload>) -> Result<(), Stop> {
-        let settings = &self.filters.view.settings;
+    pub(super) async fn ask(&mut self, client: &Rc<Client>, request: &Request<Upload>) -> Result<(), Stop> {
+        let view = &self.filters.view;
+        let settings = &view.settings;
         if let (Some(doorman), Some(auth)) = (&self.filters.doorman, &settings.basic_auth) {
             doorman.admit(request.headers(), &auth.challenge, client.now_us()).await?;
+        }
+        if let (Some(arm), Some(auth), Some((_, settings))) =
+            (&self.filters.authority, &settings.external_auth, &view.authority)
+        {
+            self.granted = Authority { auth, arm, settings }.ask(client, request).await?;
         }
         Ok(())
     }
@@ -149,7 +163,13 @@ impl Filtered {
                 self.rewrite(change, request)?;
             }
         }
-        settings.request_headers.apply(request.headers_mut());
+        let headers = request.headers_mut();
+        if let Some(auth) = &settings.external_auth {
+            // Also what was not granted goes: a client must not say it of itself.
+            auth.copy_headers.iter().for_each(|name| drop(headers.remove(name)));
+            self.granted.copied.iter().for_each(|(name, value)| drop(headers.append(name, value.clone())));
+        }
+        settings.request_headers.apply(headers);
         Ok(())
     }
 
@@ -166,6 +186,9 @@ impl Filtered {
         let settings = &self.filters.view.settings;
         if let Some(cors) = &settings.cors {
             cors::finish(cors, self.origin.as_ref(), answer.headers_mut());
+        }
+        for cookie in self.granted.cookies.drain(..) {
+            answer.headers_mut().append(SET_COOKIE, cookie);
         }
         settings.response_headers.apply(answer.headers_mut());
         if let (Body::Passed(passage), Some(permit)) = (answer.body_mut(), self.permit.take()) {

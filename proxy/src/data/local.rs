@@ -97,10 +97,10 @@ impl Builder<'_> {
         Rc::new(LocalArm::new(view.endpoints.iter().map(|endpoint| self.endpoint(endpoint)).collect()))
     }
 
-    fn filters(&self, view: &Arc<Filters>) -> Rc<LocalFilters> {
+    fn filters(&mut self, view: &Arc<Filters>) -> Rc<LocalFilters> {
         let former = self.before.map_or(&[][..], |before| &before.filters);
-        let known = former.iter().find(|former| Arc::ptr_eq(&former.view, view));
-        known.map_or_else(|| Rc::new(LocalFilters::new(Arc::clone(view), former)), Rc::clone)
+        let authority = view.authority.as_ref().map(|(arm, _)| self.arm(arm));
+        Rc::new(LocalFilters::new(Arc::clone(view), authority, former))
     }
 
     fn endpoint(&mut self, endpoint: &Arc<crate::endpoint::Endpoint>) -> Rc<LocalEndpoint> {

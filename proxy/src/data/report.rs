@@ -116,6 +116,11 @@ impl Report {
         self.is_open.set(true);
     }
 
+    /// The endpoint that was asked is no arm's.
+    pub(super) fn asked_a_helper(&self) {
+        self.note(|sheet| sheet.endpoint = None);
+    }
+
     /// An arm was chosen later than usual.
     pub(super) fn chosen(&self, rollout: &Rc<LocalRollout>, choice: Choice) {
         self.note(|sheet| sheet.course = Some((Rc::clone(rollout), choice.arm, choice.reason)));

@@ -197,7 +197,7 @@ impl Fixed {
         Self {
             routes: Arc::new(RouteTable::build(config)),
             plain: Arc::new(plain),
-            filters: Arc::new(Filters::list(config, former)),
+            filters: Arc::new(Filters::list(config, registry, former)),
             upstream: Arc::new(config.upstream.clone()),
             trusted_proxies: Arc::new(config.trusted_proxies.clone()),
             tracing: config.tracing,

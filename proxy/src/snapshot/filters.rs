@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::config::filters::{BasicAuth, RateLimit};
+use crate::config::filters::{BasicAuth, ExternalAuth, RateLimit};
 use crate::config::{Config, PathRule, RouteConfig, RouteFilters, UpstreamSettings};
 use crate::htpasswd::PasswordFile;
 use crate::limit::Limits;
+use crate::resolve::EndpointRegistry;
+use crate::snapshot::ArmView;
 
 /// The filters of one route.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct Filters {
     pub passwords: Option<Arc<PasswordFile>>,
     /// What each client uses of its limits; outlives a change of anything but these.
     pub limits: Option<Arc<Limits>>,
+    /// Who is asked whether a request may pass, and with which time-outs.
+    pub authority: Option<(Arc<ArmView>, UpstreamSettings)>,
     hosts: Vec<String>,
     paths: Vec<PathRule>,
 }
@@ -28,18 +32,19 @@ pub struct Filters {
 
 impl Filters {
     /// The filters of all routes that have some, in their order.
-    pub fn list(config: &Config, former: &[Arc<Self>]) -> Vec<Arc<Self>> {
-        config.routes.iter().filter_map(|route| Self::of(route, config, former)).map(Arc::new).collect()
+    pub fn list(config: &Config, registry: &EndpointRegistry, former: &[Arc<Self>]) -> Vec<Arc<Self>> {
+        config.routes.iter().filter_map(|route| Self::of(route, config, registry, former)).map(Arc::new).collect()
     }
 
-    fn of(route: &RouteConfig, config: &Config, former: &[Arc<Self>]) -> Option<Self> {
+    fn of(route: &RouteConfig, config: &Config, registry: &EndpointRegistry, former: &[Arc<Self>]) -> Option<Self> {
         let settings = Arc::clone(route.filters.as_ref()?);
         let former = former.iter().find(|former| former.is_for(route)).map(Arc::as_ref);
         let upstream = settings.upstream.apply(&config.upstream);
         let passwords = settings.basic_auth.as_ref().map(|auth| passwords(auth, former));
         let limits = settings.rate_limit.map(|limit| limits(limit, former));
+        let authority = settings.external_auth.as_ref().map(|auth| authority(auth, config, registry));
         let (hosts, paths) = (route.hosts.clone(), route.paths.clone());
-        Some(Self { settings, upstream, passwords, limits, hosts, paths })
+        Some(Self { settings, upstream, passwords, limits, authority, hosts, paths })
     }
 
     /// Whether these are the filters of the same hosts and paths.
@@ -51,6 +56,16 @@ impl Filters {
 fn passwords(auth: &BasicAuth, former: Option<&Filters>) -> Arc<PasswordFile> {
     let former = former.and_then(|former| former.passwords.as_ref()).filter(|former| former.path() == auth.file);
     former.map_or_else(|| Arc::new(PasswordFile::new(auth.file.clone(), auth.users.clone())), Arc::clone)
+}
+
+fn authority(auth: &ExternalAuth, config: &Config, registry: &EndpointRegistry) -> (Arc<ArmView>, UpstreamSettings) {
+    let arm = ArmView { version: "".into(), endpoints: vec![registry.helper(&auth.endpoint)] };
+    let settings = UpstreamSettings {
+        connect_timeout: auth.timeout.min(config.upstream.connect_timeout),
+        request_timeout: auth.timeout,
+        ..config.upstream.clone()
+    };
+    (Arc::new(arm), settings)
 }
 
 fn limits(settings: RateLimit, former: Option<&Filters>) -> Arc<Limits> {

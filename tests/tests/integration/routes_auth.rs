@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sluice_tests::wait::holds;
 use sluice_tests::{Backend, Config, Request, Sluice, eventually};
 
-use super::pair;
+use super::{echoed, echoed_fields, pair};
 
 /// `s3cret` with bcrypt at its cheapest, and with SHA-512.
 const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG";
@@ -107,4 +107,99 @@ async fn guessing_passwords_keeps_no_other_request_waiting_for_ever() {
         let status = guess.await.expect("no panic");
         assert!(matches!(status, 401 | 503), "{status}");
     }
+}
+
+/// A proxy whose only route asks `authority` first; that calls itself by the user's name in `X-Arm`.
+async fn with_authority(change: impl FnOnce(Value) -> Value) -> (Sluice, Backend, Backend) {
+    let (stable, authority) = (Backend::start("v1").await, Backend::start("ann").await);
+    let url = format!("http://{}/oauth2/auth?strict=1", authority.address());
+    let auth = json!({ "url": url, "timeout": "500ms", "copyHeaders": ["X-Arm", "X-Email"] });
+    let route = json!({ "rollout": "shop", "externalAuth": change(auth), "rewrite": { "path": "/echo" } });
+    let sluice = Sluice::start(Config::new(&stable).set("/routes", json!([route]))).await;
+    (sluice, stable, authority)
+}
+
+#[tokio::test]
+async fn somebody_else_is_asked_with_all_that_a_request_is_and_names_the_user() {
+    let (sluice, _stable, authority) = with_authority(|auth| auth).await;
+    let request = Request::post("/cart?id=7", "body").host("shop.example").field("Cookie", "session=1");
+    // What the client says of itself is not what the authority says.
+    let request = request.field("X-Arm", "root").field("X-Email", "root@shop.example").field("X-Original-URL", "/free");
+    let echo = echoed(&sluice, request).await;
+    assert_eq!(echoed_fields(&echo, "x-arm"), ["ann"]);
+    assert!(echoed_fields(&echo, "x-email").is_empty());
+    assert_eq!(echo["body"], "body");
+    let asked = authority.last_seen();
+    assert_eq!((asked.head.first.as_str(), asked.body.len()), ("GET /oauth2/auth?strict=1 HTTP/1.1", 0));
+    for (name, value) in [
+        ("cookie", "session=1"),
+        ("x-original-url", "http://shop.example/cart?id=7"),
+        ("x-original-method", "POST"),
+        ("x-forwarded-uri", "/cart?id=7"),
+        ("x-forwarded-host", "shop.example"),
+        ("x-forwarded-for", "127.0.0.1"),
+    ] {
+        assert_eq!(asked.head.all(name).collect::<Vec<_>>(), [value], "{name}");
+    }
+    assert!(asked.head.field("content-length").is_none(), "the body is not for the authority");
+    let many = sluice_tests::Load::get(sluice.address()).count(100).connections(2).run().await;
+    many.assert_no_failures();
+    assert!(authority.connections() <= 4, "{} connections for 101 questions", authority.connections());
+}
+
+#[tokio::test]
+async fn a_no_is_passed_on_or_leads_to_where_one_signs_in() {
+    let (mut sluice, stable, authority) = with_authority(|auth| auth).await;
+    for status in [401, 403] {
+        authority.answers(sluice_tests::Answer::Status(status), 1.0);
+        assert_eq!(Request::get("/").send(sluice.address()).await.status, status);
+    }
+    sluice.reload(|config| config.set("/routes/0/externalAuth/signin", json!("https://login.example/start"))).await;
+    assert_eq!(Request::get("/").send(sluice.address()).await.status, 403, "signing in again would not help");
+    authority.answers(sluice_tests::Answer::Status(401), 1.0);
+    let response = Request::get("/cart?id=7&a=b").host("shop.example").send(sluice.address()).await;
+    let expected = "https://login.example/start?rd=http%3A%2F%2Fshop.example%2Fcart%3Fid%3D7%26a%3Db";
+    assert_eq!((response.status, response.head.field("location")), (302, Some(expected)));
+    assert_eq!(stable.requests(), 0);
+    let metrics = sluice.metrics().await;
+    assert_eq!(metrics.sum("sluice_rejected_requests_total", &[("reason", "unauthorized")]), 4.0);
+    assert_eq!(metrics.sum("sluice_requests_total", &[]), 0.0, "no arm heard of it");
+}
+
+#[tokio::test]
+async fn whatever_is_neither_yes_nor_no_lets_nobody_in() {
+    let (sluice, stable, mut authority) = with_authority(|auth| auth).await;
+    use sluice_tests::Answer;
+    for answer in [Answer::Status(500), Answer::Status(404), Answer::Status(302), Answer::Reset, Answer::Hang] {
+        authority.answers(answer, 1.0);
+        assert_eq!(Request::get("/").send(sluice.address()).await.status, 503, "{answer:?}");
+    }
+    authority.refuse().await;
+    for _ in 0..5 {
+        assert_eq!(Request::get("/").send(sluice.address()).await.status, 503);
+    }
+    assert_eq!(stable.requests(), 0);
+    let refused = [("reason", "auth_unavailable")];
+    assert_eq!(sluice.metrics().await.sum("sluice_rejected_requests_total", &refused), 10.0);
+    authority.recovers();
+    authority.reopen().await;
+    assert_eq!(Request::get("/").send(sluice.address()).await.status, 200, "as soon as it answers again");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_yes_gets_the_arm_that_is_in_force_by_then() {
+    let (stable, canary) = pair().await;
+    let authority = Backend::start("ann").await;
+    let url = format!("http://{}/wait", authority.address());
+    let route = json!({ "rollout": "shop", "externalAuth": { "url": url, "timeout": "1m" } });
+    let config = Config::with_canary(&stable, &canary).manual(100).set("/routes", json!([route]));
+    let mut sluice = Sluice::start(config).await;
+    sluice.until_weight(100.0).await;
+    let mut wire = sluice_tests::Wire::connect(sluice.address()).await.expect("the proxy listens");
+    wire.write(&Request::get("/").to_bytes()).await.expect("the proxy reads");
+    eventually("the authority is asked", async || holds(authority.requests() == 1, || "not yet".to_owned())).await;
+    sluice.reload(|config| config.without("/rollouts/0/canary")).await;
+    authority.open_gate();
+    assert_eq!(wire.read_response(false).await.expect("an answer").arm(), "v1");
+    assert_eq!(canary.requests(), 0);
 }

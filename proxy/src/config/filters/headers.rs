@@ -101,10 +101,12 @@ pub(super) fn is_framing(name: &HeaderName) -> bool {
 }
 
 /// What a request is routed by, and what we say of its sender.
-fn is_of_the_proxy(name: &HeaderName) -> bool {
+pub(super) fn is_of_the_proxy(name: &HeaderName) -> bool {
     matches!(*name, header::HOST | header::EXPECT | header::FORWARDED)
-        || matches!(name.as_str(), "x-real-ip" | "x-request-id" | "x-original-url")
-        || name.as_str().starts_with("x-forwarded-")
+        || matches!(
+            name.as_str(),
+            "x-real-ip" | "x-request-id" | "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto"
+        )
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) cors: Option<RawCors>,
     pub(in crate::config) basic_auth: Option<RawBasicAuth>,
     pub(in crate::config) rate_limit: Option<RawRateLimit>,
+    pub(in crate::config) external_auth: Option<RawExternalAuth>,
 }
 
 /// An entry of `paths`.
@@ -117,6 +118,17 @@ pub(in crate::config) struct RawRateLimit {
     pub(in crate::config) concurrent: Option<u64>,
 }
 
+/// `externalAuth` of a route.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct RawExternalAuth {
+    pub(in crate::config) url: String,
+    pub(in crate::config) signin: Option<String>,
+    pub(in crate::config) timeout: Option<Millis>,
+    #[serde(default)]
+    pub(in crate::config) copy_headers: Vec<String>,
+}
+
 // === impl RawRoute ===
 
 impl RawRoute {
@@ -139,6 +151,7 @@ impl RawRoute {
             cors,
             basic_auth,
             rate_limit,
+            external_auth,
         } = self;
         redirect.is_some()
             || rewrite.is_some()
@@ -152,5 +165,6 @@ impl RawRoute {
             || cors.is_some()
             || basic_auth.is_some()
             || rate_limit.is_some()
+            || external_auth.is_some()
     }
 }

@@ -105,6 +105,17 @@ const IN_A_ROUTE: &[(&str, &[&str])] = &[
             "8:62: routes[0].rateLimit.concurrent: 0: 1 to 1000000 is allowed",
         ],
     ),
+    ("externalAuth: {}", &["8:19: routes[0].externalAuth: url is missing"]),
+    (
+        "externalAuth: { url: \"https://a/\", signin: //evil, timeout: 2m, copyHeaders: [Host, a b] }",
+        &[
+            r#"8:26: routes[0].externalAuth.url: "https://a/": an address such as http://127.0.0.1:4180/oauth2/auth…"#,
+            r#"8:48: routes[0].externalAuth.signin: "//evil": an address such as…"#,
+            "8:65: routes[0].externalAuth.timeout: 2m: 1ms to 1m is allowed",
+            "8:83: routes[0].externalAuth.copyHeaders[0]: host: this field belongs to the proxy",
+            r#"8:89: routes[0].externalAuth.copyHeaders[1]: "a b": a header name…"#,
+        ],
+    ),
 ];
 
 #[test]
