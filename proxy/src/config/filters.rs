@@ -5,6 +5,8 @@
 
 mod basic_auth;
 mod cors;
+mod endpoints;
+mod error_pages;
 mod external_auth;
 mod headers;
 mod limits;
@@ -20,6 +22,8 @@ use sluice_engine::units::Millis;
 
 pub use self::basic_auth::BasicAuth;
 pub use self::cors::Cors;
+pub use self::endpoints::{Affinity, Balance};
+pub use self::error_pages::{ErrorPages, Page};
 pub use self::external_auth::ExternalAuth;
 pub use self::headers::HeaderEdits;
 pub use self::path::{PathChange, Template};
@@ -54,6 +58,12 @@ pub struct RouteFilters {
     pub rate_limit: Option<RateLimit>,
     /// Somebody who is asked whether a request may pass.
     pub external_auth: Option<ExternalAuth>,
+    /// Keeps a client on one endpoint of its arm.
+    pub affinity: Option<Affinity>,
+    /// How endpoints are chosen otherwise.
+    pub balance: Balance,
+    /// In place of the proxy's own lines of text.
+    pub error_pages: Option<ErrorPages>,
 }
 
 /// `rateLimit:`, at least one of the two.
@@ -132,6 +142,9 @@ impl RouteFilters {
         let rate_limit = optional(raw.rate_limit.as_ref(), |raw| RateLimit::from_raw(raw, &scope.key("rateLimit")));
         let external_auth =
             optional(raw.external_auth.as_ref(), |raw| ExternalAuth::from_raw(raw, &scope.key("externalAuth")));
+        let affinity = optional(raw.affinity.as_ref(), |raw| Affinity::from_raw(raw, &scope.key("affinity")));
+        let error_pages =
+            optional(raw.error_pages.as_ref(), |raw| ErrorPages::from_raw(raw, directory, &scope.key("errorPages")));
         Some(Some(Arc::new(Self {
             redirect: redirect?,
             rewrite: rewrite?,
@@ -145,6 +158,9 @@ impl RouteFilters {
             basic_auth: basic_auth?,
             rate_limit: rate_limit?,
             external_auth: external_auth?,
+            affinity: affinity?,
+            balance: raw.balance.unwrap_or_default(),
+            error_pages: error_pages?,
         })))
     }
 }

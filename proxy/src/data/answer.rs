@@ -78,6 +78,15 @@ impl Passage {
         self.permit = self.upstream.is_some().then(|| Box::new(permit));
     }
 
+    /// Another body is sent in its place. What has come of this one is read, so that the connection can be used again;
+    /// more is not waited for. What came of the attempt is known by its status.
+    pub(super) fn abandon(mut self) {
+        while let Poll::Ready(Some(Ok(_))) = self.poll_arrived() {}
+        if self.upstream.take().is_some() {
+            self.complete();
+        }
+    }
+
     #[cold]
     fn begin_stream(&mut self) {
         let now_us = self.client.now_us();

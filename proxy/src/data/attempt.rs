@@ -18,6 +18,7 @@ use super::answer::{Body, Passage};
 use super::connection::Client;
 use super::deadlines::{Expiry, Phase};
 use super::error::Error;
+use super::filters::Filtered;
 use super::flight::Flight;
 use super::head::Marks;
 use super::headers::prepare_answer;
@@ -34,6 +35,8 @@ use crate::counters::FailureKind;
 pub(super) struct Journey<'a> {
     pub(super) client: &'a Rc<Client>,
     pub(super) settings: &'a UpstreamSettings,
+    /// A route that has a wish about endpoints.
+    pub(super) filtered: Option<&'a Filtered>,
 }
 
 /// An answer whose head has come.
@@ -60,7 +63,11 @@ impl Journey<'_> {
         let mut wants_new = false;
         let mut avoid = None;
         loop {
-            let Some(endpoint) = arm.pick(now_us, when_ejected, avoid) else {
+            let picked = match self.filtered {
+                None => arm.pick(now_us, when_ejected, avoid),
+                Some(filtered) => filtered.pick(arm, now_us, when_ejected, avoid),
+            };
+            let Some(endpoint) = picked else {
                 return Err(Error::Upstream(FailureKind::NoEndpoint));
             };
             self.client.report.tried(endpoint);

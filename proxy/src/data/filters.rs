@@ -6,28 +6,34 @@
 
 mod basic_auth;
 mod cors;
+mod endpoints;
 mod external_auth;
 mod redirect;
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER, SET_COOKIE};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HOST, LAST_MODIFIED, RETRY_AFTER, SET_COOKIE,
+};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use ipnet::IpNet;
 
 use self::basic_auth::Doorman;
+use self::endpoints::Wish;
 use self::external_auth::{Authority, Granted};
 use super::answer::Body;
 use super::connection::Client;
 use super::error::Error;
-use super::pool::LocalArm;
+use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
+use super::random::Random;
 use super::reject::Rejection;
 use super::stop::Stop;
 use super::upload::Upload;
-use crate::config::filters::{PathChange, Rewrite};
+use crate::config::filters::{Balance, ErrorPages, PathChange, Rewrite};
 use crate::config::{RouteFilters, UpstreamSettings};
 use crate::limit::{Excess, Permit};
 use crate::snapshot::{Filters, Located};
@@ -39,6 +45,8 @@ pub(super) struct LocalFilters {
     doorman: Option<Rc<Doorman>>,
     /// Who is asked whether a request may pass.
     authority: Option<Rc<LocalArm>>,
+    /// Draws endpoints.
+    random: RefCell<Random>,
 }
 
 /// A request that asks to be let in, as it came.
@@ -70,6 +78,7 @@ pub(super) struct Filtered {
     permit: Option<Permit>,
     /// What came with a yes of whoever was asked.
     granted: Granted,
+    wish: Wish,
 }
 
 // === impl LocalFilters ===
@@ -81,7 +90,7 @@ impl LocalFilters {
             let known = former.iter().filter_map(|former| former.doorman.as_ref()).find(|known| known.is_for(file));
             known.map_or_else(|| Rc::new(Doorman::new(Arc::clone(file))), Rc::clone)
         });
-        Self { view, doorman, authority }
+        Self { view, doorman, authority, random: RefCell::new(Random::from_system()) }
     }
 }
 
@@ -92,8 +101,9 @@ impl Filtered {
     pub(super) fn admit(filters: &Rc<LocalFilters>, asking: &Asking<'_>) -> Result<Box<Self>, Stop> {
         let origin = filters.view.settings.cors.as_ref().and_then(|cors| cors::origin(cors, asking.headers));
         let matched = asking.located.matched as usize;
-        let mut filtered =
-            Box::new(Self { filters: Rc::clone(filters), matched, origin, permit: None, granted: Granted::default() });
+        let wish = Wish::of(filters.view.settings.affinity.as_ref(), asking.headers);
+        let filters = Rc::clone(filters);
+        let mut filtered = Box::new(Self { filters, matched, origin, permit: None, granted: Granted::default(), wish });
         match filtered.check(asking) {
             Ok(()) => Ok(filtered),
             Err(stop) => Err(stop.map(|answer| filtered.finish(answer))),
@@ -152,6 +162,23 @@ impl Filtered {
         self.filters.view.upstream.as_ref()
     }
 
+    /// Whether it matters which endpoint of its arm the request goes to.
+    pub(super) fn has_wish(&self) -> bool {
+        let settings = &self.filters.view.settings;
+        settings.affinity.is_some() || settings.balance != Balance::RoundRobin
+    }
+
+    /// The endpoint to ask, other than `not` if there is another.
+    pub(super) fn pick<'a>(
+        &self,
+        arm: &'a LocalArm,
+        now_us: u64,
+        when_ejected: WhenEjected,
+        not: Option<u64>,
+    ) -> Option<&'a Rc<LocalEndpoint>> {
+        self.wish.pick(&self.filters, arm, now_us, when_ejected, not)
+    }
+
     /// Changes the head as the upstream is to get it.
     pub(super) fn prepare<B>(&self, request: &mut Request<B>) -> Result<(), Error> {
         let settings = &self.filters.view.settings;
@@ -167,7 +194,9 @@ impl Filtered {
         if let Some(auth) = &settings.external_auth {
             // Also what was not granted goes: a client must not say it of itself.
             auth.copy_headers.iter().for_each(|name| drop(headers.remove(name)));
-            self.granted.copied.iter().for_each(|(name, value)| drop(headers.append(name, value.clone())));
+            for (name, value) in &self.granted.copied {
+                headers.append(name, value.clone());
+            }
         }
         settings.request_headers.apply(headers);
         Ok(())
@@ -184,6 +213,12 @@ impl Filtered {
     /// Changes the answer as the client is to get it.
     pub(super) fn finish(&mut self, mut answer: Response<Body>) -> Response<Body> {
         let settings = &self.filters.view.settings;
+        if let Some(pages) = &settings.error_pages {
+            answer = with_page(pages, answer);
+        }
+        if let Some(cookie) = settings.affinity.as_ref().and_then(|affinity| self.wish.cookie(affinity)) {
+            answer.headers_mut().append(SET_COOKIE, cookie);
+        }
         if let Some(cors) = &settings.cors {
             cors::finish(cors, self.origin.as_ref(), answer.headers_mut());
         }
@@ -201,6 +236,25 @@ impl Filtered {
 fn is_let_in(settings: &RouteFilters, address: IpAddr) -> bool {
     let among = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
     !among(&settings.deny) && (settings.allow.is_empty() || among(&settings.allow))
+}
+
+/// The page for an answer of our own, or for the upstream's failure if that is asked for.
+fn with_page(pages: &ErrorPages, answer: Response<Body>) -> Response<Body> {
+    let status = answer.status();
+    let is_ours = matches!(answer.body(), Body::Text(_));
+    let Some(page) = pages.get(status.as_u16()).filter(|_| is_ours || (pages.upstream && status.is_server_error()))
+    else {
+        return answer;
+    };
+    let (mut head, body) = answer.into_parts();
+    if let Body::Passed(passage) = body {
+        passage.abandon();
+    }
+    for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED] {
+        head.headers.remove(name);
+    }
+    head.headers.insert(CONTENT_TYPE, page.content_type.clone());
+    Response::from_parts(head, Body::Text(Some(page.body.clone())))
 }
 
 /// The refusal, with the time after which it is worth another try.

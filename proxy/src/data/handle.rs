@@ -163,7 +163,8 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
     }
     let Departure { request, start_us, local, target, filtered } = departure;
     let own = filtered.as_ref().and_then(|filtered| filtered.upstream());
-    let journey = Journey { client, settings: own.unwrap_or(&local.snapshot.upstream) };
+    let wishes = filtered.as_deref().filter(|filtered| filtered.has_wish());
+    let journey = Journey { client, settings: own.unwrap_or(&local.snapshot.upstream), filtered: wishes };
     match target {
         Bound::Plain(arm) => {
             let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, None, *start_us)).await;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sluice_engine::units::Millis;
 
 use super::size::RawSize;
+use crate::config::filters::Balance;
 
 /// An entry of `routes`.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -27,6 +28,9 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) basic_auth: Option<RawBasicAuth>,
     pub(in crate::config) rate_limit: Option<RawRateLimit>,
     pub(in crate::config) external_auth: Option<RawExternalAuth>,
+    pub(in crate::config) affinity: Option<RawAffinity>,
+    pub(in crate::config) balance: Option<Balance>,
+    pub(in crate::config) error_pages: Option<RawErrorPages>,
 }
 
 /// An entry of `paths`.
@@ -129,6 +133,22 @@ pub(in crate::config) struct RawExternalAuth {
     pub(in crate::config) copy_headers: Vec<String>,
 }
 
+/// `affinity` of a route.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawAffinity {
+    pub(in crate::config) cookie: Option<String>,
+    pub(in crate::config) ttl: Option<Millis>,
+}
+
+/// `errorPages` of a route.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawErrorPages {
+    pub(in crate::config) files: BTreeMap<String, String>,
+    pub(in crate::config) upstream: bool,
+}
+
 // === impl RawRoute ===
 
 impl RawRoute {
@@ -152,6 +172,9 @@ impl RawRoute {
             basic_auth,
             rate_limit,
             external_auth,
+            affinity,
+            balance,
+            error_pages,
         } = self;
         redirect.is_some()
             || rewrite.is_some()
@@ -166,5 +189,8 @@ impl RawRoute {
             || basic_auth.is_some()
             || rate_limit.is_some()
             || external_auth.is_some()
+            || affinity.is_some()
+            || balance.is_some()
+            || error_pages.is_some()
     }
 }

@@ -116,6 +116,26 @@ const IN_A_ROUTE: &[(&str, &[&str])] = &[
             r#"8:89: routes[0].externalAuth.copyHeaders[1]: "a b": a header name…"#,
         ],
     ),
+    (
+        "affinity: { cookie: a b, ttl: 1ms }\nbalance: random",
+        &[r#"9:14: routes[0].balance: "random": roundRobin or leastRequests is allowed"#],
+    ),
+    (
+        "affinity: { cookie: a b, ttl: 1ms }",
+        &[
+            r#"8:25: routes[0].affinity.cookie: "a b": a cookie name…"#,
+            "8:35: routes[0].affinity.ttl: 1ms: 1s to 400d is allowed",
+        ],
+    ),
+    ("errorPages: {}", &["8:17: routes[0].errorPages: at least one page is needed, such as…"]),
+    (
+        "errorPages: { files: { 200: a.html, 503: b.php } }",
+        &[
+            "8:33: routes[0].errorPages.files.200: /etc/sluice/a.html: can't be read: No such file…",
+            r#"8:33: routes[0].errorPages.files.200: "200": a status from 400 to 599 is expected"#,
+            "8:46: routes[0].errorPages.files.503: /etc/sluice/b.php: a file .html, .json or .txt is expected",
+        ],
+    ),
 ];
 
 #[test]

@@ -69,7 +69,7 @@ impl Authority<'_> {
         let place = place(client, request);
         let unavailable = |_| Stop::from(Error::Refused(Rejection::AuthUnavailable));
         let mut slot = Some(self.question(request, &place).map_err(unavailable)?);
-        let journey = Journey { client, settings: self.settings };
+        let journey = Journey { client, settings: self.settings, filtered: None };
         let asked = journey.attempt(self.arm, WhenEjected::Try, &mut slot, None, client.now_us()).await;
         client.report.asked_a_helper();
         let arrival = asked.map_err(|_| unavailable(()))?;
