@@ -28,6 +28,7 @@ mod ids;
 mod lines;
 mod listen;
 mod local;
+mod mirror;
 mod pool;
 pub mod random;
 pub mod record;
@@ -46,5 +47,6 @@ mod workers;
 mod tests;
 
 pub use self::listen::{BindError, Listeners, Port};
+pub use self::mirror::Mirrored;
 pub use self::reject::{Rejection, Rejections};
 pub use self::workers::{Limits, Workers, WorkersConfig};

@@ -22,7 +22,7 @@ use crate::access::AccessLog;
 use crate::admin::{Admin, Readiness, Sources};
 use crate::clock::{Clock, unix_ms};
 use crate::config::Config;
-use crate::data::{Limits, Listeners, Rejection, Rejections, WorkersConfig};
+use crate::data::{Limits, Listeners, Mirrored, Rejection, Rejections, WorkersConfig};
 use crate::gates::Asker;
 use crate::metrics::{Exporter, REJECTED, UPSTREAM_CONNECTIONS};
 use crate::notify::Notifier;
@@ -69,7 +69,9 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let readiness = Readiness::default();
     readiness.state_loaded();
     let rejections = Arc::new(Rejections::default());
+    let mirrored = Arc::new(Mirrored::default());
     let exporter = Arc::new(mk_exporter(&handle, &rejections));
+    exporter.count_mirrored(Arc::clone(&mirrored));
     access.iter().for_each(|access| exporter.count_dropped_lines(access.clone()));
     let sources = Sources {
         pilot: handle.clone(),
@@ -84,6 +86,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
         clock,
         limits: Limits::default(),
         rejections: Arc::clone(&rejections),
+        mirrored,
         series: exporter.series(),
         exemplars: exporter.exemplars(),
         access: access.clone(),

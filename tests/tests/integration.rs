@@ -30,6 +30,7 @@ mod integration {
     mod routes_auth;
     mod routes_endpoints;
     mod routes_limits;
+    mod routes_mirror;
     mod routes_target;
     mod split;
     mod sticky;

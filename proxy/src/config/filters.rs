@@ -10,6 +10,7 @@ mod error_pages;
 mod external_auth;
 mod headers;
 mod limits;
+mod mirror;
 mod path;
 mod redirect;
 
@@ -27,9 +28,9 @@ pub use self::error_pages::{ErrorPages, Page};
 pub use self::external_auth::ExternalAuth;
 pub use self::headers::HeaderEdits;
 pub use self::path::{PathChange, Template};
-use super::address;
 use super::raw::RawRoute;
 use super::scope::Scope;
+use super::{Sample, address};
 
 /// The settings of one route.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +65,8 @@ pub struct RouteFilters {
     pub balance: Balance,
     /// In place of the proxy's own lines of text.
     pub error_pages: Option<ErrorPages>,
+    /// Of the requests that stable gets, the share of which the canary gets a copy.
+    pub mirror: Option<Sample>,
 }
 
 /// `rateLimit:`, at least one of the two.
@@ -145,6 +148,7 @@ impl RouteFilters {
         let affinity = optional(raw.affinity.as_ref(), |raw| Affinity::from_raw(raw, &scope.key("affinity")));
         let error_pages =
             optional(raw.error_pages.as_ref(), |raw| ErrorPages::from_raw(raw, directory, &scope.key("errorPages")));
+        let mirror = optional(raw.mirror.as_ref(), |mirror| mirror::share(mirror, raw, &scope.key("mirror")));
         Some(Some(Arc::new(Self {
             redirect: redirect?,
             rewrite: rewrite?,
@@ -161,6 +165,7 @@ impl RouteFilters {
             affinity: affinity?,
             balance: raw.balance.unwrap_or_default(),
             error_pages: error_pages?,
+            mirror: mirror?,
         })))
     }
 }

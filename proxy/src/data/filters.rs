@@ -168,6 +168,12 @@ impl Filtered {
         settings.affinity.is_some() || settings.balance != Balance::RoundRobin
     }
 
+    /// Whether this request is one of which the canary gets a copy.
+    pub(super) fn is_mirrored(&self) -> bool {
+        let share = self.filters.view.settings.mirror;
+        share.is_some_and(|share| share.takes(self.filters.random.borrow_mut().next_u64()))
+    }
+
     /// The endpoint to ask, other than `not` if there is another.
     pub(super) fn pick<'a>(
         &self,

@@ -21,6 +21,7 @@ use super::flight::Flight;
 use super::head;
 use super::headers::prepare_request;
 use super::local::{Local, LocalRollout};
+use super::mirror;
 use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
 use super::reject::Rejection;
@@ -171,6 +172,11 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
             Ok(arrived?.pass(client, None))
         }
         Bound::Rollout(rollout, choice) => {
+            if let (Some(filtered), Some(request), Arm::Stable) = (filtered.as_ref(), request.as_ref(), choice.arm)
+                && filtered.is_mirrored()
+            {
+                mirror::send(client, local, rollout, request);
+            }
             let answer = forward(&journey, rollout, *choice, request, *start_us).await?;
             Ok(match choice.new_user {
                 Some(user) => with_cookie(answer, rollout, user),

@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::listen::Listeners;
+use super::mirror::Mirrored;
 use super::reject::Rejections;
 use super::worker::{self, Seat};
 use crate::access::AccessLog;
@@ -34,6 +35,8 @@ pub struct WorkersConfig {
     pub limits: Limits,
     /// Where refused requests are counted.
     pub rejections: Arc<Rejections>,
+    /// Where copies of requests are counted.
+    pub mirrored: Arc<Mirrored>,
     /// Where ingress-nginx's series are counted, if a configuration asks for them.
     pub series: Arc<Registry>,
     /// Where traces of failed and slow attempts are kept.

@@ -31,6 +31,7 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) affinity: Option<RawAffinity>,
     pub(in crate::config) balance: Option<Balance>,
     pub(in crate::config) error_pages: Option<RawErrorPages>,
+    pub(in crate::config) mirror: Option<RawMirror>,
 }
 
 /// An entry of `paths`.
@@ -149,6 +150,13 @@ pub(in crate::config) struct RawErrorPages {
     pub(in crate::config) upstream: bool,
 }
 
+/// `mirror` of a route.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::config) struct RawMirror {
+    pub(in crate::config) percent: f64,
+}
+
 // === impl RawRoute ===
 
 impl RawRoute {
@@ -175,6 +183,7 @@ impl RawRoute {
             affinity,
             balance,
             error_pages,
+            mirror,
         } = self;
         redirect.is_some()
             || rewrite.is_some()
@@ -192,5 +201,6 @@ impl RawRoute {
             || affinity.is_some()
             || balance.is_some()
             || error_pages.is_some()
+            || mirror.is_some()
     }
 }

@@ -136,6 +136,8 @@ const IN_A_ROUTE: &[(&str, &[&str])] = &[
             "8:46: routes[0].errorPages.files.503: /etc/sluice/b.php: a file .html, .json or .txt is expected",
         ],
     ),
+    ("mirror: { percent: 101 }", &["8:24: routes[0].mirror.percent: 101: 0 to 100 is allowed"]),
+    ("mirror: {}", &["8:13: routes[0].mirror: percent is missing"]),
 ];
 
 #[test]

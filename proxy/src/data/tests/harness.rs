@@ -179,6 +179,7 @@ impl Setup {
             clock,
             limits: self.limits,
             rejections: Arc::new(Rejections::default()),
+            mirrored: Arc::default(),
             series: Arc::default(),
             exemplars: Arc::default(),
             access: None,
