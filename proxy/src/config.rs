@@ -4,6 +4,7 @@
 
 mod address;
 mod admin;
+pub mod filters;
 mod findings;
 mod gates;
 mod host;
@@ -43,6 +44,7 @@ use crate::outbound::{SecretFile, Trust, Url};
 use crate::tls::CertificateFiles;
 
 pub use address::endpoint;
+pub use filters::RouteFilters;
 pub use findings::{ConfigErrors, Finding, Position, WithExcerpts};
 pub use load::check;
 pub(crate) use load::read_bytes;
@@ -306,6 +308,8 @@ pub struct RouteConfig {
     pub paths: Vec<PathRule>,
     /// Where to.
     pub target: RouteTarget,
+    /// What else is done with its requests, if anything.
+    pub filters: Option<Arc<RouteFilters>>,
 }
 
 /// A path of a route.
@@ -322,7 +326,7 @@ pub enum PathRule {
 pub enum RouteTarget {
     /// Index into [`Config::rollouts`].
     Rollout(usize),
-    /// Endpoints without rollout.
+    /// Endpoints without rollout; none where every request is redirected.
     Endpoints(Vec<Arc<str>>),
 }
 

@@ -21,6 +21,8 @@ pub struct Endpoint {
     pub id: u64,
     /// As written in the configuration, `host:port`.
     pub address: Arc<str>,
+    /// No arm's: it is asked about requests, and a health check meant for arms says nothing of it.
+    pub is_helper: bool,
     /// The address connected to; `None` while a name has never been resolved. The last good one is kept.
     pub resolved: ArcSwapOption<SocketAddr>,
     /// Result of the active health check; true without one.
@@ -59,12 +61,18 @@ impl Endpoint {
         Self {
             id,
             address,
+            is_helper: false,
             resolved: ArcSwapOption::new(resolved),
             passing: AtomicBool::new(true),
             connect_failures: AtomicU32::new(0),
             ejected_until_us: AtomicU64::new(0),
             gauges: Mutex::default(),
         }
+    }
+
+    /// The same for one that is asked about requests.
+    pub fn helper(id: u64, address: Arc<str>) -> Self {
+        Self { is_helper: true, ..Self::new(id, address) }
     }
 
     /// A gauge for one more worker, counted for as long as the worker keeps it.

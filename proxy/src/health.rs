@@ -71,7 +71,7 @@ impl HealthChecker {
 
     fn start_missing(&mut self) {
         let Some(settings) = self.settings.borrow().clone() else { return };
-        for endpoint in self.registry.in_use() {
+        for endpoint in self.registry.in_use().into_iter().filter(|endpoint| !endpoint.is_helper) {
             let (checks, permits) = (&mut self.checks, &self.permits);
             self.running.entry(endpoint.id).or_insert_with(|| {
                 let probe = Probe::new(&settings, &endpoint.address);

@@ -18,6 +18,8 @@ pub mod endpoint;
 pub mod exemplars;
 pub mod gates;
 pub mod health;
+pub mod htpasswd;
+pub mod limit;
 mod linger;
 pub mod memory;
 pub mod metrics;

@@ -33,7 +33,7 @@ use self::family::{Family, Value};
 use self::text::Dialect;
 use crate::access::AccessLog;
 use crate::counters::FailureKind;
-use crate::data::{Rejection, Rejections};
+use crate::data::{Mirrored, Rejection, Rejections};
 use crate::exemplars::Exemplars;
 use crate::nginx::Registry;
 use crate::pilot::{PilotHandle, RolloutTotals};
@@ -82,6 +82,15 @@ impl Exporter {
         self.add_source(move || {
             for reason in Rejection::ALL {
                 metrics::counter!(REJECTED, "reason" => reason.label()).absolute(rejections.get(reason));
+            }
+        });
+    }
+
+    /// Adds the copies of requests that workers sent to canaries.
+    pub fn count_mirrored(&self, mirrored: Arc<Mirrored>) {
+        self.add_source(move || {
+            for (result, count) in mirrored.counts() {
+                metrics::counter!(MIRRORED, "result" => result).absolute(count);
             }
         });
     }

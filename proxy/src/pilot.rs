@@ -138,7 +138,7 @@ impl Pilot {
 
     fn with_time(parts: PilotParts, now_us: Box<dyn Fn() -> u64 + Send>) -> io::Result<(Self, PilotHandle)> {
         let PilotParts { config, clock, loaded, storage, registry, notifier } = parts;
-        let fixed = Fixed::new(&config, &registry);
+        let fixed = Fixed::new(&config, &registry, &[]);
         let shared = Arc::new(Shared::new(
             clock,
             Arc::new(ArcSwap::from_pointee(fixed.snapshot(0, Vec::new()))),

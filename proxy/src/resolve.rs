@@ -38,6 +38,7 @@ pub struct EndpointRegistry {
 #[derive(Debug, Default)]
 struct Known {
     by_address: HashMap<Arc<str>, Weak<Endpoint>>,
+    helpers: HashMap<Arc<str>, Weak<Endpoint>>,
     last_id: u64,
 }
 
@@ -47,14 +48,29 @@ impl EndpointRegistry {
     /// The endpoint of `address`, the same for all who ask while anybody holds it. IP addresses are resolved at once,
     /// names as soon as [`EndpointRegistry::run`] has looked them up.
     pub fn endpoint(&self, address: &Arc<str>) -> Arc<Endpoint> {
+        self.find_or_add(address, |known| &mut known.by_address, Endpoint::new)
+    }
+
+    /// The same for one that is asked about requests. It is never an arm's, though both may have one address.
+    pub fn helper(&self, address: &Arc<str>) -> Arc<Endpoint> {
+        self.find_or_add(address, |known| &mut known.helpers, Endpoint::helper)
+    }
+
+    fn find_or_add(
+        &self,
+        address: &Arc<str>,
+        among: impl Fn(&mut Known) -> &mut HashMap<Arc<str>, Weak<Endpoint>>,
+        make: fn(u64, Arc<str>) -> Endpoint,
+    ) -> Arc<Endpoint> {
         let mut known = self.known();
-        if let Some(endpoint) = known.by_address.get(address).and_then(Weak::upgrade) {
+        if let Some(endpoint) = among(&mut known).get(address).and_then(Weak::upgrade) {
             return endpoint;
         }
-        known.by_address.retain(|_, endpoint| endpoint.strong_count() > 0);
         known.last_id += 1;
-        let endpoint = Arc::new(Endpoint::new(known.last_id, address.clone()));
-        known.by_address.insert(address.clone(), Arc::downgrade(&endpoint));
+        let endpoint = Arc::new(make(known.last_id, address.clone()));
+        let endpoints = among(&mut known);
+        endpoints.retain(|_, endpoint| endpoint.strong_count() > 0);
+        endpoints.insert(address.clone(), Arc::downgrade(&endpoint));
         drop(known);
         self.added.notify_one();
         endpoint
@@ -68,7 +84,8 @@ impl EndpointRegistry {
 
     /// Endpoints that somebody holds.
     pub fn in_use(&self) -> Vec<Arc<Endpoint>> {
-        self.known().by_address.values().filter_map(Weak::upgrade).collect()
+        let known = self.known();
+        known.by_address.values().chain(known.helpers.values()).filter_map(Weak::upgrade).collect()
     }
 
     /// Waits until every name has an address, at most `longest`. Whether it has.

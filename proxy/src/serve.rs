@@ -22,7 +22,7 @@ use crate::access::AccessLog;
 use crate::admin::{Admin, Readiness, Sources};
 use crate::clock::{Clock, unix_ms};
 use crate::config::{Config, ConnectionLimits};
-use crate::data::{Admission, Limits, Listeners, Rejection, Rejections, WorkersConfig};
+use crate::data::{Admission, Limits, Listeners, Mirrored, Rejection, Rejections, WorkersConfig};
 use crate::descriptors::Budget;
 use crate::gates::Asker;
 use crate::memory::MemoryWatch;
@@ -74,8 +74,10 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let readiness = Readiness::default();
     readiness.state_loaded();
     let rejections = Arc::new(Rejections::default());
+    let mirrored = Arc::new(Mirrored::default());
     let exporter = Arc::new(mk_exporter(&handle, &rejections));
     exporter.show_certificates(terminators.clone());
+    exporter.count_mirrored(Arc::clone(&mirrored));
     access.iter().for_each(|access| exporter.count_dropped_lines(access.clone()));
     let sources = Sources {
         pilot: handle.clone(),
@@ -90,6 +92,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
         clock,
         limits: Limits::default(),
         rejections: Arc::clone(&rejections),
+        mirrored,
         series: exporter.series(),
         exemplars: exporter.exemplars(),
         access: access.clone(),

@@ -3,6 +3,7 @@
 //! What can be decided when a configuration or a weight changes is decided here, so that a request only indexes.
 //! Changing a weight replaces one [`RolloutView`]; all else is shared with the snapshot before.
 
+mod filters;
 mod places;
 mod routes;
 
@@ -13,8 +14,9 @@ use ipnet::IpNet;
 use sluice_engine::split;
 use sluice_engine::units::{TICK_MS, Weight};
 
+pub use self::filters::Filters;
 pub use self::places::Place;
-pub use self::routes::RouteTable;
+pub use self::routes::{Located, RouteTable};
 
 use crate::config::{Routing, Tracing, UpstreamSettings};
 use crate::counters::GenerationCounters;
@@ -31,6 +33,8 @@ pub struct Snapshot {
     pub rollouts: Vec<Arc<RolloutView>>,
     /// Plain routes' endpoints, by the index that [`Target::Plain`] names.
     pub plain: Arc<Vec<Arc<ArmView>>>,
+    /// Of the routes that have some, by the number that [`Located`] names.
+    pub filters: Arc<Vec<Arc<Filters>>>,
     /// Time-outs and retries towards upstreams.
     pub upstream: Arc<UpstreamSettings>,
     /// Peers whose client address headers are believed and appended to.

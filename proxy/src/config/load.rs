@@ -74,8 +74,8 @@ impl Config {
         let admin = Admin::from_raw(&root.key("admin"), &state_dir, directory);
         let workers = workers::from_raw(&root.key("workers"));
         let rollouts = RolloutConfig::list_from_raw(&root.key("rollouts"), directory);
-        let routes = RouteConfig::list_from_raw(&root.key("routes"), &root.key("rollouts"));
         let limits = ConnectionLimits::from_raw(&root.key("limits"));
+        let routes = RouteConfig::list_from_raw(&root.key("routes"), &root.key("rollouts"), directory);
         let upstream = UpstreamSettings::from_raw(&root.key("upstream"));
         let trusted_proxies = trusted_proxies(&root.key("trustedProxies"));
         let notifications = notifications::from_raw(&root.key("notifications"), &root.key("rollouts"), directory);

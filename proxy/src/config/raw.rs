@@ -1,6 +1,9 @@
 //! The sections of the file as they are written. Types only; meaning is given beside the meant types. `strategy`,
 //! `analysis` and the frame of `gates` come from the engine: the file and the custom resource have the same.
 
+mod routes;
+mod size;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +13,8 @@ use sluice_engine::plan::RawGate;
 use sluice_engine::plan::raw::{RawAnalysis, RawStrategy};
 use sluice_engine::units::Millis;
 
+pub(super) use self::routes::*;
+pub(super) use self::size::RawSize;
 use super::{LogFormat, Propagate};
 use crate::notify::Severity;
 
@@ -233,24 +238,6 @@ pub(super) enum RawShield {
     #[default]
     Safe,
     Off,
-}
-
-/// An entry of `routes`.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct RawRoute {
-    pub(super) hosts: Vec<String>,
-    pub(super) paths: Vec<RawPath>,
-    pub(super) rollout: Option<String>,
-    pub(super) endpoints: Option<Vec<String>>,
-}
-
-/// An entry of `paths`.
-#[derive(Debug, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum RawPath {
-    Prefix(String),
-    Exact(String),
 }
 
 /// `upstream`.

@@ -1,23 +1,24 @@
 //! `routes:`, which hosts and paths lead where.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::raw::{RawPath, RawRoute};
 use super::scope::Scope;
 use super::suggest::closest;
-use super::{Config, PathRule, RouteConfig, RouteTarget, address, host};
+use super::{Config, PathRule, RouteConfig, RouteFilters, RouteTarget, address, host};
 
 impl RouteConfig {
     /// Every route; none leads to a rollout that does not exist, no host and path to two places.
-    pub(super) fn list_from_raw(scope: &Scope<'_>, rollouts: &Scope<'_>) -> Option<Vec<Self>> {
+    pub(super) fn list_from_raw(scope: &Scope<'_>, rollouts: &Scope<'_>, directory: &Path) -> Option<Vec<Self>> {
         let names: Vec<&str> =
             (0..rollouts.length()).map(|i| rollouts.index(i).key("name").text().unwrap_or_default()).collect();
-        let routes = scope.each(|item| Self::from_raw(&item.read()?, &names, &item))?;
+        let routes = scope.each(|item| Self::from_raw(&item.read()?, &names, directory, &item))?;
         refuse_overlaps(&routes, scope);
         Some(routes)
     }
 
-    fn from_raw(raw: &RawRoute, rollouts: &[&str], scope: &Scope<'_>) -> Option<Self> {
+    fn from_raw(raw: &RawRoute, rollouts: &[&str], directory: &Path, scope: &Scope<'_>) -> Option<Self> {
         let hosts = scope.key("hosts").each_of(&raw.hosts, |host, item| host::pattern(host, &item));
         let paths = scope.key("paths").each_of(&raw.paths, |path, item| PathRule::from_raw(path, &item));
         let target = match (&raw.rollout, &raw.endpoints) {
@@ -26,9 +27,11 @@ impl RouteConfig {
                 address::endpoints(endpoints, &scope.key("endpoints")).map(RouteTarget::Endpoints)
             }
             (Some(_), Some(_)) => scope.key("endpoints").refuse("a route has either a rollout or endpoints"),
-            (None, None) => scope.refuse("a route needs a rollout, or endpoints"),
+            (None, None) if raw.redirect.is_some() => Some(RouteTarget::Endpoints(Vec::new())),
+            (None, None) => scope.refuse("a route needs a rollout, endpoints, or a redirect"),
         };
-        Some(Self { hosts: hosts?, paths: paths?, target: target? })
+        let filters = RouteFilters::from_raw(raw, directory, scope);
+        Some(Self { hosts: hosts?, paths: paths?, target: target?, filters: filters? })
     }
 }
 

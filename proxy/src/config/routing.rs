@@ -147,7 +147,7 @@ pub(super) fn header_name(text: &str, scope: &Scope<'_>) -> Option<HeaderName> {
 }
 
 /// A token (RFC 6265, section 4.1.1), the same characters as a header name but with its case.
-fn cookie_name(text: &str, scope: &Scope<'_>) -> Option<String> {
+pub(super) fn cookie_name(text: &str, scope: &Scope<'_>) -> Option<String> {
     match HeaderName::from_bytes(text.as_bytes()) {
         Ok(_) => Some(text.to_owned()),
         Err(_) => {
@@ -156,7 +156,7 @@ fn cookie_name(text: &str, scope: &Scope<'_>) -> Option<String> {
     }
 }
 
-fn compile(pattern: &str, scope: &Scope<'_>) -> Option<Regex> {
+pub(super) fn compile(pattern: &str, scope: &Scope<'_>) -> Option<Regex> {
     match RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES).build() {
         Ok(regex) => Some(regex),
         Err(regex::Error::CompiledTooBig(limit)) => {

@@ -7,6 +7,7 @@ use super::*;
 mod notifications;
 mod refusals;
 mod robustness;
+mod routes;
 
 const EXAMPLE: &str = include_str!("tests/example.yaml");
 

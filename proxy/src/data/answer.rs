@@ -16,6 +16,7 @@ use super::deadlines::{Expiry, Phase};
 use super::flight::Flight;
 use super::upstream::Upstream;
 use crate::counters::FailureKind;
+use crate::limit::Permit;
 
 /// After this long an event stream has proved itself, microseconds.
 const STREAM_PROVED_US: u64 = 1_000_000;
@@ -39,6 +40,8 @@ pub(super) struct Passage {
     flight: Option<Flight>,
     /// It broke off; what came before is on its way to the client.
     broken: Option<BrokenOff>,
+    /// The client's request is under way until the answer's last byte.
+    permit: Option<Box<Permit>>,
 }
 
 /// An answer that broke off: the client must not take it for a whole one.
@@ -58,7 +61,8 @@ impl Passage {
         flight: Option<Flight>,
         is_event_stream: bool,
     ) -> Self {
-        let mut passage = Self { client: Rc::clone(client), body, upstream: Some(upstream), flight, broken: None };
+        let mut passage =
+            Self { client: Rc::clone(client), body, upstream: Some(upstream), flight, broken: None, permit: None };
         if passage.body.is_end_stream() {
             passage.complete();
         } else if is_event_stream {
@@ -67,6 +71,20 @@ impl Passage {
             client.slot.enter(Phase::Answering);
         }
         passage
+    }
+
+    /// Holds a permit to the end, if that is still to come.
+    pub(super) fn hold(&mut self, permit: Permit) {
+        self.permit = self.upstream.is_some().then(|| Box::new(permit));
+    }
+
+    /// Another body is sent in its place. What has come of this one is read, so that the connection can be used again;
+    /// more is not waited for. What came of the attempt is known by its status.
+    pub(super) fn abandon(mut self) {
+        while let Poll::Ready(Some(Ok(_))) = self.poll_arrived() {}
+        if self.upstream.take().is_some() {
+            self.complete();
+        }
     }
 
     #[cold]
@@ -86,6 +104,7 @@ impl Passage {
         if let Some(mut flight) = self.flight.take() {
             flight.answered(now_us);
         }
+        self.permit = None;
         if let Some(upstream) = self.upstream.take() {
             upstream.release(&self.client.slot.gate, now_us);
         }
@@ -97,6 +116,11 @@ impl Passage {
     /// a body fails, so the failure is told in the next turn.
     #[cold]
     fn break_off(&mut self, kind: FailureKind) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.client.slot.upload_is_cut() {
+            // The client's doing: the upstream had no chance to finish.
+            self.flight = None;
+            self.client.report.client_gone(&self.client);
+        }
         if let Some(mut flight) = self.flight.take() {
             // Dropped without an outcome: the upload was bad, and we ended it ourselves.
             if !self.client.slot.is_upload_spoiled() {
@@ -149,6 +173,14 @@ impl Passage {
             // The connection ends before anybody is asked.
             Some(Expiry::Unread) => Poll::Pending,
         }
+    }
+}
+
+// === impl Body ===
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Text(None)
     }
 }
 

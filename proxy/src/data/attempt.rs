@@ -18,13 +18,15 @@ use super::answer::{Body, Passage};
 use super::connection::Client;
 use super::deadlines::{Expiry, Phase};
 use super::error::Error;
+use super::filters::Filtered;
 use super::flight::Flight;
 use super::head::{Marks, is_plain_chunked};
 use super::headers::prepare_answer;
 use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
+use super::reject::Rejection;
 use super::shield::Kept;
 use super::tunnel::Tunnel;
-use super::upload::Upload;
+use super::upload::{Upload, UploadError};
 use super::upstream::{Sent, Upstream};
 use crate::config::UpstreamSettings;
 use crate::counters::FailureKind;
@@ -34,6 +36,8 @@ use crate::counters::FailureKind;
 pub(super) struct Journey<'a> {
     pub(super) client: &'a Rc<Client>,
     pub(super) settings: &'a UpstreamSettings,
+    /// A route that has a wish about endpoints.
+    pub(super) filtered: Option<&'a Filtered>,
 }
 
 /// An answer whose head has come.
@@ -60,7 +64,11 @@ impl Journey<'_> {
         let mut wants_new = false;
         let mut avoid = None;
         loop {
-            let Some(endpoint) = arm.pick(now_us, when_ejected, avoid) else {
+            let picked = match self.filtered {
+                None => arm.pick(now_us, when_ejected, avoid),
+                Some(filtered) => filtered.pick(arm, now_us, when_ejected, avoid),
+            };
+            let Some(endpoint) = picked else {
                 return Err(Error::Upstream(FailureKind::NoEndpoint));
             };
             self.client.report.tried(endpoint);
@@ -162,6 +170,7 @@ impl Journey<'_> {
 #[cold]
 fn reason(error: Option<hyper::Error>) -> Error {
     match error {
+        Some(error) if is_too_large(&error) => Error::Refused(Rejection::BodyTooLarge),
         // hyper calls the body that we give it the user's; ours is the client's.
         Some(error) if error.is_user() || error.is_body_write_aborted() => Error::UploadBroken,
         Some(error) if error.is_parse() || is_bad_answer(&error) => Error::Upstream(FailureKind::Protocol),
@@ -184,6 +193,11 @@ fn switch(client: &Rc<Client>, upstream: Box<Upstream>, mut flight: Option<Fligh
     client.slot.enter(Phase::Streaming);
     client.upgrade.grant(Tunnel { upstream, flight });
     Body::Text(None)
+}
+
+fn is_too_large(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(UploadError::TooLarge))
 }
 
 // === impl Arrival ===

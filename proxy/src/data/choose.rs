@@ -15,7 +15,8 @@ use sluice_engine::evidence::Arm;
 use sluice_engine::split::{Draw, sticky_arm, sticky_bucket};
 use sluice_engine::units::Weight;
 
-use self::fields::{only_cookie, only_line};
+pub(super) use self::fields::only_cookie;
+use self::fields::only_line;
 use super::random::Random;
 use super::record::Reason;
 use crate::config::Sticky;

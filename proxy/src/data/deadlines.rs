@@ -68,6 +68,8 @@ pub(super) struct Slot {
     pace: Cell<(u64, u64)>,
     /// A bad body ends the connection, so this is never taken back.
     is_spoiled: Cell<bool>,
+    /// A request's body was larger than its route allows. No other request follows on such a connection.
+    upload_is_cut: Cell<bool>,
 }
 
 /// The slots of one worker, and when to look at them next.
@@ -104,6 +106,7 @@ impl Slot {
             moved_bytes: Cell::new(0),
             pace: Cell::new((now_us, 0)),
             is_spoiled: Cell::new(false),
+            upload_is_cut: Cell::new(false),
         }
     }
 
@@ -196,6 +199,15 @@ impl Slot {
     /// Bytes of the body since [`Slot::begin_upload`].
     pub(super) fn uploaded_bytes(&self) -> u64 {
         self.uploaded_bytes.get()
+    }
+
+    /// The request's body is cut off here.
+    pub(super) fn cut_upload(&self) {
+        self.upload_is_cut.set(true);
+    }
+
+    pub(super) fn upload_is_cut(&self) -> bool {
+        self.upload_is_cut.get()
     }
 
     /// The limit that was passed, once.

@@ -38,15 +38,8 @@ impl Error {
     /// Whose fault it is: the client's never counts against an arm.
     pub(super) fn source(self) -> Source {
         match self {
-            Self::Refused(
-                Rejection::NoRoute
-                | Rejection::Connections
-                | Rejection::ClientConnections
-                | Rejection::Descriptors
-                | Rejection::Memory,
-            )
-            | Self::Upstream(FailureKind::NoEndpoint)
-            | Self::AskedItself => Source::Proxy,
+            Self::Upstream(FailureKind::NoEndpoint) | Self::AskedItself => Source::Proxy,
+            Self::Refused(reason) if reason.is_policy() => Source::Proxy,
             Self::Refused(_) | Self::UploadStalled | Self::UploadBroken => Source::Client,
             Self::Upstream(_) => Source::Upstream,
         }
@@ -86,6 +79,11 @@ impl Error {
                 Rejection::TransferCoding => StatusCode::NOT_IMPLEMENTED,
                 Rejection::NoRoute => StatusCode::NOT_FOUND,
                 Rejection::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+                Rejection::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Rejection::Address => StatusCode::FORBIDDEN,
+                Rejection::Unauthorized => StatusCode::UNAUTHORIZED,
+                Rejection::AuthUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+                Rejection::RateLimited | Rejection::TooMany => StatusCode::TOO_MANY_REQUESTS,
             },
             Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
             Self::UploadBroken => StatusCode::BAD_REQUEST,
@@ -119,6 +117,11 @@ impl Error {
                 Rejection::Upgrade => "malformed WebSocket handshake\n",
                 Rejection::WebSocketVersion => "WebSocket version 13 is supported\n",
                 Rejection::NoRoute => "no route\n",
+                Rejection::BodyTooLarge => "request body too large\n",
+                Rejection::Address => "forbidden\n",
+                Rejection::Unauthorized => "authentication required\n",
+                Rejection::AuthUnavailable => "authentication unavailable\n",
+                Rejection::RateLimited | Rejection::TooMany => "too many requests\n",
                 Rejection::HeadTimeout => "request head timed out\n",
                 Rejection::Handshake => "no TLS\n",
                 Rejection::ProxyHeader => "no PROXY header\n",
@@ -195,6 +198,7 @@ mod tests {
             (Error::Refused(Rejection::TargetTooLong), 414, true),
             (Error::UploadStalled, 408, true),
             (Error::Refused(Rejection::Memory), 503, true),
+            (Error::Refused(Rejection::BodyTooLarge), 413, true),
         ] {
             let answer = error.into_answer();
             assert_eq!(answer.status(), status, "{error:?}");

@@ -12,19 +12,23 @@ use sluice_engine::evidence::Arm;
 use super::answer::Body;
 use super::attempt::Journey;
 use super::choose::{Asked, Choice, UserId, choose};
+use super::client_address::client_address;
 use super::connection::Client;
 use super::deadlines::Phase;
 use super::error::Error;
+use super::filters::{Asking, Filtered};
 use super::flight::Flight;
 use super::head::{self, Marks};
 use super::headers::prepare_request;
 use super::host;
 use super::local::{Local, LocalRollout};
+use super::mirror;
 use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
 use super::redirect;
 use super::reject::Rejection;
 use super::shield::{self, Kept};
+use super::stop::Stop;
 use super::trace;
 use super::upgrade;
 use super::upload::Upload;
@@ -39,6 +43,8 @@ struct Departure {
     start_us: u64,
     local: Rc<Local>,
     target: Bound,
+    /// What the route's filters remember of it, if the route has some.
+    filtered: Option<Box<Filtered>>,
 }
 
 /// What was decided about a request.
@@ -49,6 +55,7 @@ pub(super) struct Decided {
     pub(super) series: Option<Arc<PlaceShard>>,
     /// The peer is a trusted proxy.
     pub(super) is_trusted: bool,
+    filtered: Option<Box<Filtered>>,
 }
 
 /// Where a request is bound for.
@@ -57,6 +64,9 @@ pub(super) enum Bound {
     Rollout(Rc<LocalRollout>, Choice),
     /// The same address by https.
     Redirect(HeaderValue),
+    /// To an arm of this rollout, once somebody was asked whether the request may pass: which one is decided then, for a
+    /// revert may come meanwhile.
+    Later(Rc<LocalRollout>),
 }
 
 /// Answers one request of a client, whatever happens. All that needs no waiting is done before the future is made.
@@ -70,10 +80,16 @@ pub(super) fn handle(
     let mut departure = depart(&client, request, start_us);
     async move {
         let answer = match &mut departure {
-            Ok(departure) => travel(&client, departure).await,
-            Err(error) => Err(*error),
+            Ok(departure) => {
+                let answer = travel(&client, departure).await.unwrap_or_else(|stop| refuse(&client, stop));
+                match &mut departure.filtered {
+                    Some(filtered) => filtered.finish(answer),
+                    None => answer,
+                }
+            }
+            Err(answer) => std::mem::take(&mut **answer),
         };
-        let mut answer = answer.unwrap_or_else(|error| refuse(&client, error));
+        let mut answer = answer;
         if let Some(hsts) = &client.entrance.hsts {
             answer.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
         }
@@ -82,31 +98,42 @@ pub(super) fn handle(
 }
 
 #[cold]
-fn refuse(client: &Client, error: Error) -> Response<Body> {
-    if let Error::Refused(reason) = error {
+fn refuse(client: &Client, stop: Stop) -> Response<Body> {
+    let (error, answer) = stop.into_parts();
+    if let Some(Error::Refused(reason)) = error {
         client.worker.rejections.count(reason);
     }
     client.slot.enter(Phase::Idle);
-    let answer = error.into_answer();
     let bytes = http_body::Body::size_hint(answer.body()).lower();
-    client.report.refused(client, error, answer.status().as_u16(), bytes);
-    answer
+    client.report.answered_here(client, error, answer.status().as_u16(), bytes);
+    *answer
 }
 
+/// The request on its way, or its answer.
 #[inline]
-fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) -> Result<Departure, Error> {
+fn depart(
+    client: &Rc<Client>,
+    mut request: Request<Incoming>,
+    start_us: u64,
+) -> Result<Departure, Box<Response<Body>>> {
     let decided = decide(client, &mut request, start_us);
     client.report.open(client, &request, start_us, &decided);
-    let Decided { local, bound: target, .. } = decided?;
-    Ok(Departure { request: Some(into_upstream(request, client)), start_us, local, target })
+    let Decided { local, bound: target, mut filtered, .. } = decided.map_err(|stop| Box::new(refuse(client, stop)))?;
+    if let Some(filtered) = filtered.as_mut().filter(|filtered| !filtered.must_ask())
+        && let Err(error) = filtered.prepare(&mut request)
+    {
+        return Err(Box::new(filtered.finish(refuse(client, error.into()))));
+    }
+    let body_limit = filtered.as_ref().map_or(u64::MAX, |filtered| filtered.body_limit());
+    Ok(Departure { request: Some(into_upstream(request, client, body_limit)), start_us, local, target, filtered })
 }
 
 /// All decisions about a request, and its head as the upstream gets it. From here to the sending nothing of ours locks,
-/// allocates or formats.
+/// allocates or formats, unless the route has filters.
 #[inline]
-pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Error> {
+pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Stop> {
     if client.worker.admission.sheds_requests() {
-        return Err(Error::Refused(Rejection::Memory));
+        return Err(Error::Refused(Rejection::Memory).into());
     }
     let marks = head::check(request, &client.worker.limits)?;
     let local = client.worker.local();
@@ -117,44 +144,88 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
     if client.entrance.redirects
         && let Some(location) = redirect::location(request, host, client, &local.snapshot.trusted_proxies)
     {
-        return Ok(Decided { local, bound: Bound::Redirect(location), series: None, is_trusted: false });
+        let bound = Bound::Redirect(location);
+        return Ok(Decided { local, bound, series: None, is_trusted: false, filtered: None });
     }
-    let (target, place) = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
+    let located = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
     let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
+    let filtered = match local.filters.get(located.filters as usize) {
+        None => None,
+        Some(filters) => {
+            let (method, target, headers) = (request.method(), request.uri(), request.headers());
+            let address = client_address(client.peer, headers, &local.snapshot.trusted_proxies);
+            let asking =
+                Asking { client, address, method, target, headers, host, is_trusted, located, now_us: start_us };
+            Some(Filtered::admit(filters, &asking)?)
+        }
+    };
     let protocol = if marks.has(Marks::UPGRADE) { upgrade::asked_for(request, marks)? } else { None };
     client.upgrade.ask(protocol);
     prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;
     client.upgrade.tell(request.headers_mut());
     trace::prepare(request.headers_mut(), marks, client, local.snapshot.tracing);
-    let bound = match target {
+    let bound = match located.target {
         Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
         Target::Rollout(index) => {
             let rollout = local.rollouts.get(index).ok_or(no_route)?;
-            let choice = choose_arm(client, rollout, request, host, start_us);
-            Bound::Rollout(Rc::clone(rollout), choice)
+            if filtered.as_ref().is_some_and(|filtered| filtered.must_ask()) {
+                Bound::Later(Rc::clone(rollout))
+            } else {
+                Bound::Rollout(Rc::clone(rollout), choose_arm(client, rollout, request, host, start_us))
+            }
         }
     };
-    let series = local.series.get(place as usize).cloned();
-    Ok(Decided { local, bound, series, is_trusted })
+    let series = local.series.get(located.place as usize).cloned();
+    Ok(Decided { local, bound, series, is_trusted, filtered })
 }
 
-async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Response<Body>, Error> {
-    let Departure { request, start_us, local, target } = departure;
-    let journey = Journey { client, settings: &local.snapshot.upstream };
+async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Response<Body>, Stop> {
+    if departure.filtered.as_ref().is_some_and(|filtered| filtered.must_ask()) {
+        Box::pin(ask(client, departure)).await?;
+    }
+    let Departure { request, start_us, local, target, filtered } = departure;
+    let own = filtered.as_ref().and_then(|filtered| filtered.upstream());
+    let wishes = filtered.as_deref().filter(|filtered| filtered.has_wish());
+    let journey = Journey { client, settings: own.unwrap_or(&local.snapshot.upstream), filtered: wishes };
     match target {
         Bound::Redirect(location) => Ok(redirect::answer(client, location.clone())),
         Bound::Plain(arm) => {
             let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, None, *start_us)).await;
-            arrived.map(|arrival| arrival.pass(client, None))
+            Ok(arrived?.pass(client, None))
         }
         Bound::Rollout(rollout, choice) => {
+            if let (Some(filtered), Some(request), Arm::Stable) = (filtered.as_ref(), request.as_ref(), choice.arm)
+                && filtered.is_mirrored()
+            {
+                mirror::send(client, local, rollout, request);
+            }
             let answer = forward(&journey, rollout, *choice, request, *start_us).await?;
             Ok(match choice.new_user {
                 Some(user) => with_cookie(answer, rollout, user),
                 None => answer,
             })
         }
+        // `ask` has chosen.
+        Bound::Later(_) => Err(Error::Refused(Rejection::NoRoute).into()),
     }
+}
+
+/// Asks whether a request may pass; if so it begins now, with what is in force by now.
+async fn ask(client: &Rc<Client>, departure: &mut Departure) -> Result<(), Stop> {
+    let Departure { request: Some(request), filtered: Some(filtered), target, start_us, .. } = departure else {
+        return Ok(());
+    };
+    filtered.ask(client, request).await?;
+    *start_us = client.now_us();
+    if let Bound::Later(former) = target {
+        let local = client.worker.local();
+        let rollout = local.rollouts.iter().find(|rollout| rollout.view.name == former.view.name).unwrap_or(former);
+        let host = request.headers().get(HOST).and_then(|value| host::parse(value.as_bytes())).unwrap_or_default();
+        let choice = choose_arm(client, rollout, request, host, *start_us);
+        client.report.chosen(rollout, choice);
+        *target = Bound::Rollout(Rc::clone(rollout), choice);
+    }
+    Ok(filtered.prepare(request)?)
 }
 
 #[inline]
@@ -174,11 +245,11 @@ fn choose_arm<B>(client: &Client, rollout: &LocalRollout, request: &Request<B>, 
 
 /// The request as the upstream gets it: HTTP/1.1.
 #[inline]
-fn into_upstream(request: Request<Incoming>, client: &Client) -> Request<Upload> {
+fn into_upstream(request: Request<Incoming>, client: &Client, body_limit: u64) -> Request<Upload> {
     let (mut parts, body) = request.into_parts();
     parts.version = http::Version::HTTP_11;
     parts.extensions.clear();
-    Request::from_parts(parts, Upload::new(body, &client.slot))
+    Request::from_parts(parts, Upload::new(body, &client.slot, body_limit))
 }
 
 /// Forwards to the chosen arm, and what the canary fails perhaps to stable.

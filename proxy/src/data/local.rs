@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use super::budget::RetryBudget;
 use super::choose::Chance;
+use super::filters::LocalFilters;
 use super::pool::{LocalArm, LocalEndpoint};
 use crate::counters::Shard;
 use crate::nginx::{PlaceShard, Registry};
-use crate::snapshot::{ArmView, RolloutView, Snapshot};
+use crate::snapshot::{ArmView, Filters, RolloutView, Snapshot};
 use sluice_engine::evidence::Arm;
 
 /// A worker's snapshot.
@@ -23,6 +24,8 @@ pub(super) struct Local {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) rollouts: Vec<Rc<LocalRollout>>,
     pub(super) plain: Vec<Rc<LocalArm>>,
+    /// Of the routes that have some.
+    pub(super) filters: Vec<Rc<LocalFilters>>,
     /// This worker's shards of ingress-nginx's series, by place; empty unless they are asked for.
     pub(super) series: Rc<[Arc<PlaceShard>]>,
     endpoints: HashMap<u64, Rc<LocalEndpoint>>,
@@ -53,12 +56,13 @@ impl Local {
         let mut builder = Builder { keep: snapshot.upstream.keepalive, index, before, endpoints: HashMap::new() };
         let rollouts = snapshot.rollouts.iter().map(|view| Rc::new(builder.rollout(view))).collect();
         let plain = snapshot.plain.iter().map(|view| builder.arm(view)).collect();
+        let filters = snapshot.filters.iter().map(|view| builder.filters(view)).collect();
         let endpoints = builder.endpoints;
         let series = match before.filter(|before| Arc::ptr_eq(&before.snapshot.routes, &snapshot.routes)) {
             Some(before) => Rc::clone(&before.series),
             None => snapshot.routes.places().iter().map(|place| registry.shard(place, index)).collect(),
         };
-        Self { snapshot, rollouts, plain, series, endpoints }
+        Self { snapshot, rollouts, plain, filters, series, endpoints }
     }
 
     /// Every endpoint once.
@@ -91,6 +95,12 @@ impl Builder<'_> {
 
     fn arm(&mut self, view: &Arc<ArmView>) -> Rc<LocalArm> {
         Rc::new(LocalArm::new(view.endpoints.iter().map(|endpoint| self.endpoint(endpoint)).collect()))
+    }
+
+    fn filters(&mut self, view: &Arc<Filters>) -> Rc<LocalFilters> {
+        let former = self.before.map_or(&[][..], |before| &before.filters);
+        let authority = view.authority.as_ref().map(|(arm, _)| self.arm(arm));
+        Rc::new(LocalFilters::new(Arc::clone(view), authority, former))
     }
 
     fn endpoint(&mut self, endpoint: &Arc<crate::endpoint::Endpoint>) -> Rc<LocalEndpoint> {

@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use sluice_engine::split;
+
 use super::upstream::Upstream;
 use crate::endpoint::{ConnectionGauge, Endpoint};
 
@@ -22,6 +24,8 @@ const DEFAULT_KEEP: usize = 64;
 #[derive(Debug)]
 pub(super) struct LocalEndpoint {
     pub(super) endpoint: Arc<Endpoint>,
+    /// What a client's cookie calls it: the same in every process.
+    pub(super) key: u64,
     /// The warmest at the back.
     idle: RefCell<VecDeque<Box<Upstream>>>,
     keep: Cell<usize>,
@@ -51,7 +55,9 @@ pub(super) enum WhenEjected {
 impl LocalEndpoint {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
         let gauge = endpoint.add_gauge();
-        Self { endpoint, idle: RefCell::default(), keep: Cell::new(DEFAULT_KEEP), closes: Cell::new(false), gauge }
+        let key = split::salt(&["endpoint", &endpoint.address]);
+        let (keep, closes) = (Cell::new(DEFAULT_KEEP), Cell::new(false));
+        Self { endpoint, key, idle: RefCell::default(), keep, closes, gauge }
     }
 
     /// Where a connection says that it is open.
@@ -107,6 +113,11 @@ impl LocalEndpoint {
         self.gauge.idle.store(u32::try_from(count).unwrap_or(u32::MAX), Relaxed);
     }
 
+    /// Requests of this worker that it has not answered to the end.
+    pub(super) fn under_way(&self) -> u32 {
+        self.gauge.open.load(Relaxed).saturating_sub(self.gauge.idle.load(Relaxed))
+    }
+
     /// Whether there is a connection or an address to connect to.
     fn is_reachable(&self) -> bool {
         !self.idle.borrow().is_empty() || self.endpoint.resolved.load().is_some()
@@ -133,6 +144,17 @@ impl LocalArm {
         self.next(|local| usable(local) && other(local))
             .or_else(|| self.next(|local| not.is_some() && usable(local)))
             .or_else(|| self.next(|local| when_ejected == WhenEjected::Try && passing(local)))
+    }
+
+    /// The next in turn that can be used and fits.
+    pub(super) fn usable(&self, now_us: u64, fits: impl Fn(&LocalEndpoint) -> bool) -> Option<&Rc<LocalEndpoint>> {
+        self.next(|local| local.endpoint.is_usable(now_us) && local.is_reachable() && fits(local))
+    }
+
+    /// Changes whose turn it is.
+    pub(super) fn turn_to(&self, number: u64) {
+        let count = self.endpoints.len().max(1) as u64;
+        self.turn.set((number % count) as usize);
     }
 
     #[inline]

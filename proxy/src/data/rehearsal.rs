@@ -27,6 +27,8 @@ pub enum Decision {
     Arm(Arm),
     /// It goes to a plain route.
     Plain,
+    /// Somebody has to be asked first.
+    Later,
     /// It is refused.
     Refused,
 }
@@ -46,7 +48,9 @@ impl Rehearsal {
             Ok(Decided { bound: Bound::Rollout(_, choice), .. }) => Decision::Arm(choice.arm),
             Ok(Decided { bound: Bound::Plain(_), .. }) => Decision::Plain,
             // No configuration of a rehearsal redirects.
-            Ok(Decided { bound: Bound::Redirect(_), .. }) | Err(_) => Decision::Refused,
+            Ok(Decided { bound: Bound::Redirect(_), .. }) => Decision::Refused,
+            Ok(Decided { bound: Bound::Later(_), .. }) => Decision::Later,
+            Err(_) => Decision::Refused,
         }
     }
 }

@@ -47,6 +47,18 @@ pub enum Rejection {
     Descriptors,
     /// A request or a connection while memory is short.
     Memory,
+    /// The body is larger than the route allows.
+    BodyTooLarge,
+    /// The route does not let this address in.
+    Address,
+    /// Without credentials, or with wrong ones.
+    Unauthorized,
+    /// Whether the client may pass can't be found out.
+    AuthUnavailable,
+    /// The client asks faster than the route allows.
+    RateLimited,
+    /// The client has more under way than the route allows.
+    TooMany,
 }
 
 /// Counters of refused requests, shared by all workers.
@@ -57,7 +69,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 21;
+    pub const COUNT: usize = 27;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -81,7 +93,46 @@ impl Rejection {
         Self::ClientConnections,
         Self::Descriptors,
         Self::Memory,
+        Self::BodyTooLarge,
+        Self::Address,
+        Self::Unauthorized,
+        Self::AuthUnavailable,
+        Self::RateLimited,
+        Self::TooMany,
     ];
+
+    /// A good request that the configuration does not let pass: the next one on its connection may.
+    pub(super) fn is_policy(self) -> bool {
+        match self {
+            Self::NoRoute
+            | Self::Connections
+            | Self::ClientConnections
+            | Self::Descriptors
+            | Self::Memory
+            | Self::Address
+            | Self::Unauthorized
+            | Self::AuthUnavailable
+            | Self::RateLimited
+            | Self::TooMany => true,
+            Self::Malformed
+            | Self::HeadTooLarge
+            | Self::TargetTooLong
+            | Self::Method
+            | Self::Host
+            | Self::TransferCoding
+            | Self::Framing
+            | Self::Body
+            | Self::Version
+            | Self::Target
+            | Self::Connection
+            | Self::Upgrade
+            | Self::WebSocketVersion
+            | Self::HeadTimeout
+            | Self::Handshake
+            | Self::ProxyHeader
+            | Self::BodyTooLarge => false,
+        }
+    }
 
     /// Value of the metric label.
     pub const fn label(self) -> &'static str {
@@ -107,6 +158,12 @@ impl Rejection {
             Self::ClientConnections => "client_connections",
             Self::Descriptors => "descriptors",
             Self::Memory => "memory",
+            Self::BodyTooLarge => "body_too_large",
+            Self::Address => "address",
+            Self::Unauthorized => "unauthorized",
+            Self::AuthUnavailable => "auth_unavailable",
+            Self::RateLimited => "rate_limited",
+            Self::TooMany => "too_many",
         }
     }
 }

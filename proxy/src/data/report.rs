@@ -12,12 +12,14 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use sluice_engine::evidence::Arm;
 
+use super::choose::Choice;
 use super::connection::Client;
 use super::error::{Error, Source};
 use super::handle::{Bound, Decided};
 use super::local::LocalRollout;
 use super::pool::LocalEndpoint;
 use super::record::Reason;
+use super::stop::Stop;
 use super::worker::Worker;
 use crate::access::{Entry, Field, Texts};
 use crate::counters::FailureKind;
@@ -86,7 +88,7 @@ impl Report {
         client: &Client,
         request: &Request<B>,
         start_us: u64,
-        decided: &Result<Decided, Error>,
+        decided: &Result<Decided, Stop>,
     ) {
         let has_series = decided.as_ref().is_ok_and(|decided| decided.series.is_some());
         if has_series || client.worker.access.is_some() {
@@ -94,7 +96,7 @@ impl Report {
         }
     }
 
-    fn fill<B>(&self, client: &Client, request: &Request<B>, start_us: u64, decided: &Result<Decided, Error>) {
+    fn fill<B>(&self, client: &Client, request: &Request<B>, start_us: u64, decided: &Result<Decided, Stop>) {
         self.client_gone(client);
         let line = wanted_line(&client.worker);
         let series = decided.as_ref().ok().and_then(|decided| decided.series.clone());
@@ -112,6 +114,16 @@ impl Report {
         }
         client.slot.begin_upload();
         self.is_open.set(true);
+    }
+
+    /// The endpoint that was asked is no arm's.
+    pub(super) fn asked_a_helper(&self) {
+        self.note(|sheet| sheet.endpoint = None);
+    }
+
+    /// An arm was chosen later than usual.
+    pub(super) fn chosen(&self, rollout: &Rc<LocalRollout>, choice: Choice) {
+        self.note(|sheet| sheet.course = Some((Rc::clone(rollout), choice.arm, choice.reason)));
     }
 
     /// An endpoint is asked.
@@ -166,12 +178,12 @@ impl Report {
     }
 
     /// The request ends with an answer of our own.
-    pub(super) fn refused(&self, client: &Client, error: Error, status: u16, bytes: u64) {
+    pub(super) fn answered_here(&self, client: &Client, error: Option<Error>, status: u16, bytes: u64) {
         self.note(|sheet| {
             sheet.status = Some(status);
             sheet.bytes_out = bytes;
-            sheet.has_failed |= error.source() == Source::Upstream || status >= 500;
-            sheet.failure = Some(error.label());
+            sheet.has_failed |= status >= 500 || error.is_some_and(|error| error.source() == Source::Upstream);
+            sheet.failure = error.map(Error::label);
         });
         self.answered(client, client.now_us());
     }
@@ -223,7 +235,7 @@ fn wanted_line(worker: &Worker) -> Line {
 // === impl Head ===
 
 impl Head {
-    fn of<B>(request: &Request<B>, decided: &Result<Decided, Error>) -> Self {
+    fn of<B>(request: &Request<B>, decided: &Result<Decided, Stop>) -> Self {
         let headers = request.headers();
         Self {
             target: request.uri().clone(),

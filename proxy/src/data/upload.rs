@@ -24,12 +24,24 @@ pub(super) enum Upload {
         body: Incoming,
         /// Of the client's connection.
         slot: Rc<Slot>,
+        /// Bytes that may still come.
+        left: u64,
     },
 }
 
+/// Why a body ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UploadError {
+    #[error("the client's body broke off")]
+    Client(#[source] hyper::Error),
+    #[error("the body is larger than the route allows")]
+    TooLarge,
+}
+
 impl Upload {
-    pub(super) fn new(body: Incoming, slot: &Rc<Slot>) -> Self {
-        if body.is_end_stream() { Self::Empty } else { Self::Streamed { body, slot: Rc::clone(slot) } }
+    /// The body of a request, of which at most `limit` bytes pass.
+    pub(super) fn new(body: Incoming, slot: &Rc<Slot>, limit: u64) -> Self {
+        if body.is_end_stream() { Self::Empty } else { Self::Streamed { body, slot: Rc::clone(slot), left: limit } }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -39,10 +51,10 @@ impl Upload {
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = UploadError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self::Streamed { body, slot } = self.get_mut() else { return Poll::Ready(None) };
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        let Self::Streamed { body, slot, left } = self.get_mut() else { return Poll::Ready(None) };
         let polled = match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
             polled => polled,
@@ -51,13 +63,18 @@ impl Body for Upload {
             slot.progressed();
             if let Some(bytes) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
                 slot.add_uploaded(bytes.len());
+                let Some(still) = left.checked_sub(bytes.len() as u64) else {
+                    slot.cut_upload();
+                    return Poll::Ready(Some(Err(UploadError::TooLarge)));
+                };
+                *left = still;
             }
             let is_last = frame.is_none() || body.is_end_stream();
             if is_last && slot.phase() == Phase::Uploading {
                 slot.uploaded();
             }
         }
-        polled
+        polled.map_err(UploadError::Client)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -20,6 +20,7 @@ use super::entrance::Entrance;
 use super::ids::RequestIds;
 use super::listen::Listeners;
 use super::local::Local;
+use super::mirror::Mirrored;
 use super::random::Random;
 use super::reject::Rejections;
 use super::shield::Kept;
@@ -49,6 +50,9 @@ pub(super) struct Worker {
     pub(super) deadlines: Deadlines,
     pub(super) ids: RequestIds,
     pub(super) rejections: Arc<Rejections>,
+    pub(super) mirrored: Arc<Mirrored>,
+    /// Copies of requests that are under way.
+    pub(super) mirrors: Cell<usize>,
     pub(super) exemplars: Arc<Exemplars>,
     /// Its end of the access log, if there is one.
     pub(super) access: Option<access::Seat>,
@@ -157,6 +161,8 @@ impl Worker {
             deadlines: Deadlines::new(),
             ids: RequestIds::new(),
             rejections: Arc::clone(&config.rejections),
+            mirrored: Arc::clone(&config.mirrored),
+            mirrors: Cell::new(0),
             exemplars: Arc::clone(&config.exemplars),
             access: config.access.as_ref().and_then(|access| access.seat(index)),
             samples: RefCell::new(Random::from_system()),

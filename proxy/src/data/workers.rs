@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::admission::Admission;
 use super::listen::Listeners;
+use super::mirror::Mirrored;
 use super::reject::Rejections;
 use super::worker::{self, Seat};
 use crate::access::AccessLog;
@@ -36,6 +37,8 @@ pub struct WorkersConfig {
     pub limits: Limits,
     /// Where refused requests are counted.
     pub rejections: Arc<Rejections>,
+    /// Where copies of requests are counted.
+    pub mirrored: Arc<Mirrored>,
     /// Where ingress-nginx's series are counted, if a configuration asks for them.
     pub series: Arc<Registry>,
     /// Where traces of failed and slow attempts are kept.

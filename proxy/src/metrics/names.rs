@@ -40,6 +40,8 @@ pub const LATENCY_LIMIT: &str = "sluice_latency_limit_seconds";
 pub const THRESHOLD: &str = "sluice_metric_threshold";
 /// Requests that were refused before an arm was chosen.
 pub const REJECTED: &str = "sluice_rejected_requests_total";
+/// Copies of requests for canaries.
+pub const MIRRORED: &str = "sluice_mirrored_requests_total";
 /// Connections to upstreams.
 pub const UPSTREAM_CONNECTIONS: &str = "sluice_upstream_connections";
 /// Lines that the access log dropped.
@@ -124,6 +126,12 @@ pub const TABLE: &[(&str, &str, &str, &str)] = &[
     ),
     (LEAD_TIME, "histogram", "rollout", "Time from the start of a release to 100 %, of promoted ones."),
     (REJECTED, "counter", "reason", "Requests refused before an arm was chosen."),
+    (
+        MIRRORED,
+        "counter",
+        "result",
+        "Copies of requests for canaries: answered (below 500), failed, or dropped since too many were under way.",
+    ),
     (UPSTREAM_CONNECTIONS, "gauge", "arm, state", "Connections to upstreams."),
     (
         ACCESS_LOG_DROPPED,

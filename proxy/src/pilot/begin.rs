@@ -16,7 +16,7 @@ use super::store::StoredRollout;
 use super::times::Times;
 use crate::config::{ArmConfig, Config, RolloutConfig, RouteTarget, Tracing, UpstreamSettings};
 use crate::resolve::EndpointRegistry;
-use crate::snapshot::{ArmView, RolloutView, RouteTable, Snapshot};
+use crate::snapshot::{ArmView, Filters, RolloutView, RouteTable, Snapshot};
 use crate::state::Loaded;
 
 /// The parts of a snapshot that only a configuration changes.
@@ -24,6 +24,7 @@ use crate::state::Loaded;
 pub(super) struct Fixed {
     routes: Arc<RouteTable>,
     plain: Arc<Vec<Arc<ArmView>>>,
+    filters: Arc<Vec<Arc<Filters>>>,
     upstream: Arc<UpstreamSettings>,
     trusted_proxies: Arc<Vec<IpNet>>,
     tracing: Tracing,
@@ -170,7 +171,7 @@ impl Pilot {
         for (i, rollout) in config.rollouts.iter().enumerate() {
             self.align(i, rollout);
         }
-        self.fixed = Fixed::new(config, &self.registry);
+        self.fixed = Fixed::new(config, &self.registry, &self.fixed.filters);
         self.put_up_boards();
         self.pending.rebuild = true;
         self.pending.store = true;
@@ -186,7 +187,7 @@ impl Pilot {
 // === impl Fixed ===
 
 impl Fixed {
-    pub(super) fn new(config: &Config, registry: &EndpointRegistry) -> Self {
+    pub(super) fn new(config: &Config, registry: &EndpointRegistry, former: &[Arc<Filters>]) -> Self {
         let mut plain = Vec::new();
         for route in &config.routes {
             if let RouteTarget::Endpoints(endpoints) = &route.target {
@@ -196,6 +197,7 @@ impl Fixed {
         Self {
             routes: Arc::new(RouteTable::build(config)),
             plain: Arc::new(plain),
+            filters: Arc::new(Filters::list(config, registry, former)),
             upstream: Arc::new(config.upstream.clone()),
             trusted_proxies: Arc::new(config.trusted_proxies.clone()),
             tracing: config.tracing,
@@ -208,6 +210,7 @@ impl Fixed {
             routes: Arc::clone(&self.routes),
             rollouts,
             plain: Arc::clone(&self.plain),
+            filters: Arc::clone(&self.filters),
             upstream: Arc::clone(&self.upstream),
             trusted_proxies: Arc::clone(&self.trusted_proxies),
             tracing: self.tracing,

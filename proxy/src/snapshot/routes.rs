@@ -31,9 +31,20 @@ struct Paths(Vec<Entry>);
 #[derive(Debug)]
 struct Entry {
     rule: PathRule,
-    target: Target,
-    /// Its number among the places.
-    place: u32,
+    located: Located,
+}
+
+/// What a host and path lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Where to.
+    pub target: Target,
+    /// The number of the place.
+    pub place: u32,
+    /// The number of the route among those with filters; one that is not there for a route without.
+    pub filters: u32,
+    /// How many bytes of the path the route's own path is.
+    pub matched: u32,
 }
 
 /// Where a route leads, and what it is called.
@@ -41,7 +52,11 @@ struct Entry {
 struct Way<'a> {
     target: Target,
     name: &'a Arc<str>,
+    filters: u32,
 }
+
+/// The number of the filters that a route does not have.
+const NO_FILTERS: u32 = u32::MAX;
 
 // === impl RouteTable ===
 
@@ -52,7 +67,7 @@ impl RouteTable {
         let namespace = config.compat.nginx_metrics.then(|| Arc::clone(&config.compat.namespace));
         let mut table = Self { places: Places::new(namespace), ..Self::default() };
         let name_of = |index: usize| config.rollouts.get(index).map_or_else(Arc::default, |it| Arc::clone(&it.name));
-        let mut plain = 0;
+        let (mut plain, mut filtered) = (0, 0);
         for (number, route) in config.routes.iter().enumerate() {
             let (target, name) = match route.target {
                 RouteTarget::Rollout(index) => (Target::Rollout(index), name_of(index)),
@@ -61,14 +76,16 @@ impl RouteTable {
                     (Target::Plain(plain - 1), format!("route-{}", number + 1).into())
                 }
             };
-            table.insert(&route.hosts, &route.paths, Way { target, name: &name });
+            let filters = if route.filters.is_some() { filtered } else { NO_FILTERS };
+            filtered += u32::from(route.filters.is_some());
+            table.insert(&route.hosts, &route.paths, Way { target, name: &name, filters });
         }
         if config.routes.is_empty() && config.rollouts.len() == 1 {
-            table.insert(&[], &[], Way { target: Target::Rollout(0), name: &name_of(0) });
+            table.insert(&[], &[], Way { target: Target::Rollout(0), name: &name_of(0), filters: NO_FILTERS });
         }
         for (index, rollout) in config.rollouts.iter().enumerate() {
             if let Some(host) = &rollout.routing.preview_host {
-                let way = Way { target: Target::Rollout(index), name: &rollout.name };
+                let way = Way { target: Target::Rollout(index), name: &rollout.name, filters: NO_FILTERS };
                 table.insert(std::slice::from_ref(host), &[], way);
             }
         }
@@ -79,7 +96,7 @@ impl RouteTable {
     /// A table that sends everything to one target.
     pub fn everything_to(target: Target) -> Self {
         let mut table = Self::default();
-        table.insert(&[], &[], Way { target, name: &Arc::default() });
+        table.insert(&[], &[], Way { target, name: &Arc::default(), filters: NO_FILTERS });
         table
     }
 
@@ -90,11 +107,11 @@ impl RouteTable {
 
     /// The target for a host (any case, with or without port) and a path, if any.
     pub fn find(&self, host: &str, path: &str) -> Option<Target> {
-        self.locate(host, path).map(|(target, _)| target)
+        self.locate(host, path).map(|located| located.target)
     }
 
-    /// The same with the number of the place.
-    pub fn locate(&self, host: &str, path: &str) -> Option<(Target, u32)> {
+    /// All that is known of it.
+    pub fn locate(&self, host: &str, path: &str) -> Option<Located> {
         if self.exact.is_empty() && self.wildcard.is_empty() {
             return self.any.find(path);
         }
@@ -103,7 +120,7 @@ impl RouteTable {
         named.or_else(|| self.any.find(path))
     }
 
-    fn find_named(&self, host: &str, path: &str) -> Option<(Target, u32)> {
+    fn find_named(&self, host: &str, path: &str) -> Option<Located> {
         let exact = self.exact.get(host).and_then(|paths| paths.find(path));
         exact.or_else(|| {
             let dot = host.find('.').filter(|&dot| dot > 0)?;
@@ -136,9 +153,10 @@ impl RouteTable {
 
 impl Paths {
     fn insert(&mut self, paths: &[PathRule], way: Way<'_>, mut place: impl FnMut(Option<&PathRule>) -> u32) {
-        let target = way.target;
+        let Way { target, filters, .. } = way;
         if paths.is_empty() {
-            self.0.push(Entry { rule: PathRule::Prefix(String::new()), target, place: place(None) });
+            let located = Located { target, place: place(None), filters, matched: 0 };
+            self.0.push(Entry { rule: PathRule::Prefix(String::new()), located });
         }
         for rule in paths {
             let place = place(Some(rule));
@@ -147,7 +165,9 @@ impl Paths {
                 // `/api/` and `/api` are the same prefix: elements are compared, not bytes.
                 PathRule::Prefix(path) => PathRule::Prefix(path.trim_end_matches('/').to_owned()),
             };
-            self.0.push(Entry { rule, target, place });
+            let (PathRule::Exact(path) | PathRule::Prefix(path)) = &rule;
+            let matched = u32::try_from(path.len()).unwrap_or(u32::MAX);
+            self.0.push(Entry { rule, located: Located { target, place, filters, matched } });
         }
     }
 
@@ -159,8 +179,8 @@ impl Paths {
         });
     }
 
-    fn find(&self, path: &str) -> Option<(Target, u32)> {
-        self.0.iter().find(|entry| entry.matches(path)).map(|entry| (entry.target, entry.place))
+    fn find(&self, path: &str) -> Option<Located> {
+        self.0.iter().find(|entry| entry.matches(path)).map(|entry| entry.located)
     }
 }
 
@@ -200,7 +220,7 @@ mod tests {
         let mut table = RouteTable::default();
         for (hosts, paths, target) in routes {
             let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
-            table.insert(&hosts, paths, Way { target: *target, name: &Arc::default() });
+            table.insert(&hosts, paths, Way { target: *target, name: &Arc::default(), filters: NO_FILTERS });
         }
         table.sort();
         table

@@ -1,28 +1,16 @@
 //! What the proxy does to messages on their way, and what it leaves alone.
 
-use serde_json::Value;
 use serde_json::json;
 use sluice_tests::wait::holds;
 use sluice_tests::wire::Framing;
 use sluice_tests::{Backend, Config, Load, Request, Sluice, Wire, eventually};
 
+use super::{echoed as echo, echoed_fields as fields};
+
 async fn start(change: impl FnOnce(Config) -> Config) -> (Sluice, Backend) {
     let stable = Backend::start("v1").await;
     let sluice = Sluice::start(change(Config::new(&stable))).await;
     (sluice, stable)
-}
-
-/// The fields of this name in an echoed request.
-fn fields(echo: &Value, name: &str) -> Vec<String> {
-    let all = echo["fields"].as_array().expect("the echo lists fields");
-    let of_name = all.iter().filter(|field| field[0].as_str().is_some_and(|given| given.eq_ignore_ascii_case(name)));
-    of_name.map(|field| field[1].as_str().unwrap_or_default().to_owned()).collect()
-}
-
-async fn echo(sluice: &Sluice, request: Request) -> Value {
-    let response = request.send(sluice.address()).await;
-    assert_eq!(response.status, 200, "{}", response.text());
-    response.json()
 }
 
 #[tokio::test]

@@ -274,7 +274,7 @@ const IN_THE_FILE: &[(&str, &[&str])] = &[
         "routes: [{ rollout: shop, endpoints: [a:1] }]",
         &["6:38: routes[0].endpoints: a route has either a rollout or endpoints"],
     ),
-    ("routes: [{ hosts: [a] }]", &["6:10: routes[0]: a route needs a rollout, or endpoints"]),
+    ("routes: [{ hosts: [a] }]", &["6:10: routes[0]: a route needs a rollout, endpoints, or a redirect"]),
     ("routes: [{ endpoints: [a:1] }]", &["4:11: rollouts[0].name: shop: no route leads to this rollout"]),
     (
         "routes: [{ rollout: shop }, { paths: [{ prefix: / }], rollout: shop }]",
@@ -411,7 +411,7 @@ const IN_THE_FILE: &[(&str, &[&str])] = &[
     ("admin: { address: [::1]:9900 }", &["6:24: while parsing a flow mapping, did not find expected ',' or '}'"]),
 ];
 
-fn assert_refused(text: &str, expected: &[&str]) {
+pub(super) fn assert_refused(text: &str, expected: &[&str]) {
     let Err(errors) = parse(text) else { panic!("accepted:\n{text}") };
     let findings: Vec<String> = errors.findings().iter().map(ToString::to_string).collect();
     let is_met = |(found, expected): (&String, &&str)| match expected.strip_suffix('…') {

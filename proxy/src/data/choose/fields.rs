@@ -13,7 +13,7 @@ pub(super) fn only_line(headers: &HeaderMap, name: impl AsHeaderName) -> Option<
 }
 
 /// The value of a cookie that came exactly once, in whatever `Cookie` line.
-pub(super) fn only_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+pub(in crate::data) fn only_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let lines = headers.get_all(COOKIE).iter();
     let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
     only(pairs.filter_map(|pair| pair.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=")))

@@ -167,6 +167,7 @@ impl Setup {
         };
         let snapshot = Snapshot {
             serial: 1,
+            filters: Arc::default(),
             routes: Arc::new(RouteTable::everything_to(Target::Rollout(0))),
             rollouts: vec![Arc::new(view.clone())],
             plain: Arc::default(),
@@ -179,6 +180,7 @@ impl Setup {
             clock,
             limits: self.limits,
             rejections: Arc::new(Rejections::default()),
+            mirrored: Arc::default(),
             series: Arc::default(),
             exemplars: Arc::default(),
             access: None,
@@ -247,6 +249,7 @@ impl Proxy {
         change(&mut view);
         self.config.snapshot.store(Arc::new(Snapshot {
             serial: before.serial + 1,
+            filters: Arc::clone(&before.filters),
             routes: Arc::clone(&before.routes),
             rollouts: vec![Arc::new(view)],
             plain: Arc::clone(&before.plain),
