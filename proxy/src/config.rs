@@ -22,6 +22,7 @@ mod scope;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tree;
 mod upstream;
 mod workers;
@@ -38,6 +39,7 @@ use sluice_engine::units::Millis;
 
 use crate::notify::Destination;
 use crate::outbound::{SecretFile, Trust, Url};
+use crate::tls::CertificateFiles;
 
 pub use address::endpoint;
 pub use findings::{ConfigErrors, Finding, Position, WithExcerpts};
@@ -80,6 +82,45 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Connections at a time; default 10,000.
     pub max_connections: usize,
+    /// TLS, if it is spoken here.
+    pub tls: Option<TlsSettings>,
+    /// Every request but those for `/.well-known/acme-challenge/` is sent to the same address by https.
+    pub redirect_to_https: bool,
+    /// Peers that say by the PROXY protocol who their client is; empty: nobody.
+    pub proxy_protocol: Vec<IpNet>,
+    /// From connecting to the end of the PROXY header and the TLS handshake; default 10 s.
+    pub setup_timeout: Millis,
+}
+
+/// `tls` of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// At least one; the first is for clients that name none of the others.
+    pub certificates: Vec<CertificateFiles>,
+    /// Whose clients are let in.
+    pub client_auth: Option<ClientAuth>,
+    /// Older ones are refused.
+    pub min_version: TlsVersion,
+    /// `Strict-Transport-Security` of answers.
+    pub hsts: Option<HeaderValue>,
+}
+
+/// Clients show certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// Authorities that vouch for them.
+    pub ca: PathBuf,
+    /// Who shows none is refused.
+    pub is_required: bool,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2 (RFC 5246).
+    V1_2,
+    /// 1.3 (RFC 8446).
+    V1_3,
 }
 
 /// The admin API's address and who may use it.
@@ -373,6 +414,22 @@ pub enum Propagate {
     Always,
     /// Neither field is passed on.
     Off,
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// One in clear, with the defaults.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            max_connections: 10_000,
+            tls: None,
+            redirect_to_https: false,
+            proxy_protocol: Vec::new(),
+            setup_timeout: Millis::new(10_000),
+        }
+    }
 }
 
 // === impl UpstreamSettings ===

@@ -29,3 +29,4 @@ pub mod resolve;
 pub mod serve;
 pub mod snapshot;
 pub mod state;
+pub mod tls;

@@ -28,6 +28,7 @@ use hyper_util::rt::TokioIo;
 
 pub use address::refused_address;
 pub use secret::{SecretError, SecretFile, signature};
+pub(crate) use tls::add_authorities;
 pub use tls::{CaError, Trust};
 pub use url::{Scheme, Url, UrlError};
 

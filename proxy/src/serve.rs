@@ -32,9 +32,10 @@ use crate::reload::Reloader;
 use crate::resolve::EndpointRegistry;
 use crate::snapshot::Snapshot;
 use crate::state::{Loaded, StateStore};
+use crate::tls::Terminators;
 use control::Control;
 use services::{DataPlane, Threads};
-use signals::Signals;
+use signals::{Hangup, Signals};
 
 /// Runs the proxy that `file` describes until a signal ends it.
 ///
@@ -45,6 +46,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let (config, reloader) = Reloader::open(file)?;
     let clock = Clock::start();
     let listeners = Listeners::bind(&config.listeners, config.workers)?;
+    let (terminators, certificates) = Terminators::open(&config.listeners).context("read the certificates")?;
     let store = StateStore::open(&config.state_dir).context("open the state directory")?;
     let loaded = store.load::<StoredRollout>();
     let notifier = mk_notifier(&config, &loaded);
@@ -70,6 +72,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     readiness.state_loaded();
     let rejections = Arc::new(Rejections::default());
     let exporter = Arc::new(mk_exporter(&handle, &rejections));
+    exporter.show_certificates(terminators.clone());
     access.iter().for_each(|access| exporter.count_dropped_lines(access.clone()));
     let sources = Sources {
         pilot: handle.clone(),
@@ -87,14 +90,16 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
         series: exporter.series(),
         exemplars: exporter.exemplars(),
         access: access.clone(),
+        terminators: terminators.clone(),
     };
 
     announce(&config, &listeners, &admin);
     let data_plane = Arc::new(DataPlane::new(listeners, workers, readiness.clone()));
     let threads = Threads::default();
     let asker = Asker::new(handle.clone());
-    let signals = Signals::new(reloader.handle(), access, readiness, Arc::clone(&data_plane));
-    let control = Control::new(config, reloader, handle, registry);
+    let hangup = Hangup { reload: reloader.handle(), certificates: certificates.handle(), access };
+    let signals = Signals::new(hangup, readiness, Arc::clone(&data_plane));
+    let control = Control::new(config, reloader, handle, registry, certificates);
 
     let mut server = Server::new_with_opt_and_conf(None, server_settings());
     server.bootstrap();

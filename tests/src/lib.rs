@@ -16,6 +16,7 @@ pub mod ports;
 pub mod prometheus;
 pub mod receiver;
 pub mod sluice;
+pub mod tls;
 pub mod wait;
 pub mod wire;
 
@@ -26,5 +27,6 @@ pub use self::load::{Load, Report};
 pub use self::metrics::Metrics;
 pub use self::receiver::{Authority, Receiver};
 pub use self::sluice::Sluice;
+pub use self::tls::{Issuer, Leaf, TlsClient};
 pub use self::wait::{eventually, within};
 pub use self::wire::{Request, Response, Wire};

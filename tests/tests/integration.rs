@@ -28,6 +28,7 @@ mod integration {
     mod split;
     mod sticky;
     mod storage;
+    mod tls;
     mod tracing;
 
     /// The stable and the canary version.

@@ -69,7 +69,7 @@ impl Config {
     fn from_scope(root: &Scope<'_>, directory: &Path) -> Option<Self> {
         root.allow(SECTIONS);
         let state_dir = state_dir(&root.key("stateDir"), directory);
-        let listeners = Listener::list_from_raw(&root.key("listeners"));
+        let listeners = Listener::list_from_raw(&root.key("listeners"), directory);
         let admin = Admin::from_raw(&root.key("admin"), &state_dir, directory);
         let workers = workers::from_raw(&root.key("workers"));
         let rollouts = RolloutConfig::list_from_raw(&root.key("rollouts"), directory);

@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::connection::{Client, Scheme, connection};
+use super::connection::{Client, Protocol, Scheme, connection};
+use super::entrance::{Entrance, enter};
 use super::worker::Worker;
 use super::workers::Stage;
 
@@ -20,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Door {
     pub(super) socket: TcpListener,
-    /// Connections at a time, over all workers.
-    pub(super) limit: usize,
+    pub(super) entrance: Rc<Entrance>,
+    /// Connections over all workers.
     pub(super) count: Arc<AtomicUsize>,
     pub(super) stage: watch::Receiver<Stage>,
 }
@@ -39,12 +40,12 @@ pub(super) async fn accept(mut door: Door, worker: Rc<Worker>) {
             // Draining wins over a connection that comes at the same moment.
             biased;
             _ = door.stage.changed() => return,
-            accepted = next(&door.socket, &door.count, door.limit) => accepted,
+            accepted = next(&door.socket, &door.count, door.entrance.max_connections) => accepted,
         };
         match accepted {
             Ok(stream) => {
                 let place = Place::take(&worker, &door.count);
-                admit(stream, &worker, place);
+                admit(stream, &worker, &door.entrance, place);
             }
             Err(error) if is_passing(&error) => {}
             Err(error) => {
@@ -63,13 +64,18 @@ async fn next(socket: &TcpListener, count: &AtomicUsize, limit: usize) -> io::Re
     socket.accept().await.map(|(stream, _)| stream)
 }
 
-fn admit(stream: TcpStream, worker: &Rc<Worker>, place: Place) {
+fn admit(stream: TcpStream, worker: &Rc<Worker>, entrance: &Rc<Entrance>, place: Place) {
     // Both fail only on a socket that its peer has closed already.
     let (Ok(peer), Ok(())) = (stream.peer_addr(), stream.set_nodelay(true)) else { return };
-    let client = Rc::new(Client::new(Rc::clone(worker), peer.ip(), Scheme::Http));
+    let (worker, entrance) = (Rc::clone(worker), Rc::clone(entrance));
     // Nobody awaits it: its place is given back when it ends, and draining waits for all places.
     tokio::task::spawn_local(async move {
-        connection(stream, client).await;
+        if entrance.is_open() {
+            let client = Rc::new(Client::new(worker, entrance, peer.ip(), Scheme::Http));
+            connection(stream, client, Protocol::Http1).await;
+        } else {
+            Box::pin(enter(stream, peer.ip(), worker, entrance)).await;
+        }
         drop(place);
     });
 }

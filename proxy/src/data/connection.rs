@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::deadlines::{Phase, Slot};
+use super::entrance::Entrance;
 use super::handle::handle;
 use super::reject::Rejection;
 use super::report::Report;
@@ -34,11 +35,18 @@ pub(super) enum Scheme {
     Https,
 }
 
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+}
+
 /// What the requests of one connection share.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) slot: Rc<Slot>,
+    pub(super) entrance: Rc<Entrance>,
     pub(super) peer: IpAddr,
     pub(super) scheme: Scheme,
     /// The peer's address as text.
@@ -72,10 +80,19 @@ impl Scheme {
     }
 }
 
+// === impl Protocol ===
+
+impl Protocol {
+    /// By what a TLS handshake agreed on; without an agreement it is what everybody speaks.
+    pub(super) fn negotiated(_alpn: Option<&[u8]>) -> Self {
+        Self::Http1
+    }
+}
+
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(worker: Rc<Worker>, peer: IpAddr, scheme: Scheme) -> Self {
+    pub(super) fn new(worker: Rc<Worker>, entrance: Rc<Entrance>, peer: IpAddr, scheme: Scheme) -> Self {
         // A dual-stack socket shows IPv4 peers as mapped addresses; rules are written for the plain ones.
         let peer = peer.to_canonical();
         let slot = worker.deadlines.register(worker.clock.now_us());
@@ -87,6 +104,7 @@ impl Client {
         Self {
             worker,
             slot,
+            entrance,
             peer,
             scheme,
             peer_text,
@@ -110,10 +128,11 @@ impl Drop for Client {
 }
 
 /// Serves one connection until either side has had enough.
-pub(super) async fn connection<S>(stream: S, client: Rc<Client>)
+pub(super) async fn connection<S>(stream: S, client: Rc<Client>, protocol: Protocol)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Protocol::Http1 = protocol;
     let io = TokioIo::new(Metered { stream, linger: Linger::default(), slot: Rc::clone(&client.slot) });
     let mut builder = http1::Builder::new();
     builder.writev(false).max_header_size(client.worker.limits.head).max_buf_size(WRITE_BUFFER);

@@ -56,6 +56,8 @@ impl Error {
         match self {
             Self::Refused(reason) => match reason {
                 Rejection::Malformed | Rejection::Host | Rejection::Connection => StatusCode::BAD_REQUEST,
+                // There is nobody who could read an answer.
+                Rejection::Handshake | Rejection::ProxyHeader => StatusCode::BAD_REQUEST,
                 Rejection::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Rejection::TargetTooLong => StatusCode::URI_TOO_LONG,
                 Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -89,6 +91,8 @@ impl Error {
                 Rejection::Connection => "Connection names a protected field\n",
                 Rejection::NoRoute => "no route\n",
                 Rejection::HeadTimeout => "request head timed out\n",
+                Rejection::Handshake => "no TLS\n",
+                Rejection::ProxyHeader => "no PROXY header\n",
             },
             Self::UploadStalled => "request body stalled\n",
             Self::UploadBroken => "malformed request body\n",

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderValue, SET_COOKIE};
+use http::header::{HOST, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use sluice_engine::evidence::Arm;
@@ -21,6 +21,7 @@ use super::headers::prepare_request;
 use super::local::{Local, LocalRollout};
 use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
+use super::redirect;
 use super::reject::Rejection;
 use super::shield::{self, Kept};
 use super::trace;
@@ -52,6 +53,8 @@ pub(super) struct Decided {
 pub(super) enum Bound {
     Plain(Rc<LocalArm>),
     Rollout(Rc<LocalRollout>, Choice),
+    /// The same address by https.
+    Redirect(HeaderValue),
 }
 
 /// Answers one request of a client, whatever happens. All that needs no waiting is done before the future is made.
@@ -68,7 +71,11 @@ pub(super) fn handle(
             Ok(departure) => travel(&client, departure).await,
             Err(error) => Err(*error),
         };
-        Ok(answer.unwrap_or_else(|error| refuse(&client, error)))
+        let mut answer = answer.unwrap_or_else(|error| refuse(&client, error));
+        if let Some(hsts) = &client.entrance.hsts {
+            answer.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        }
+        Ok(answer)
     }
 }
 
@@ -102,6 +109,11 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
     let host_value = request.headers().get(HOST).cloned().ok_or(no_host)?;
     let host = head::host(&host_value).ok_or(no_host)?;
     let no_route = Error::Refused(Rejection::NoRoute);
+    if client.entrance.redirects
+        && let Some(location) = redirect::location(request, host, client, &local.snapshot.trusted_proxies)
+    {
+        return Ok(Decided { local, bound: Bound::Redirect(location), series: None, is_trusted: false });
+    }
     let (target, place) = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
     let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
     prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;
@@ -122,6 +134,7 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
     let Departure { request, start_us, local, target } = departure;
     let journey = Journey { client, settings: &local.snapshot.upstream };
     match target {
+        Bound::Redirect(location) => Ok(redirect::answer(client, location.clone())),
         Bound::Plain(arm) => {
             let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, None, *start_us)).await;
             arrived.map(|arrival| arrival.pass(client, None))

@@ -23,6 +23,10 @@ pub enum Rejection {
     NoRoute,
     /// The head did not come in time.
     HeadTimeout,
+    /// No TLS, or none that both sides accept, or not in time.
+    Handshake,
+    /// A peer that has to say by the PROXY protocol who its client is did not, or not in time.
+    ProxyHeader,
 }
 
 /// Counters of refused requests, shared by all workers.
@@ -33,7 +37,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 11;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -45,6 +49,8 @@ impl Rejection {
         Self::Connection,
         Self::NoRoute,
         Self::HeadTimeout,
+        Self::Handshake,
+        Self::ProxyHeader,
     ];
 
     /// Value of the metric label.
@@ -59,6 +65,8 @@ impl Rejection {
             Self::Connection => "connection",
             Self::NoRoute => "no_route",
             Self::HeadTimeout => "head_timeout",
+            Self::Handshake => "tls_handshake",
+            Self::ProxyHeader => "proxy_header",
         }
     }
 }

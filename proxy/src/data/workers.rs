@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::exemplars::Exemplars;
 use crate::nginx::Registry;
 use crate::snapshot::Snapshot;
+use crate::tls::Terminators;
 
 /// What all workers need.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct WorkersConfig {
     pub exemplars: Arc<Exemplars>,
     /// The access log, if there is one.
     pub access: Option<AccessLog>,
+    /// What TLS listeners present.
+    pub terminators: Terminators,
 }
 
 /// Limits towards clients. The defaults are those of the product.

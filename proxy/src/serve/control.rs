@@ -1,4 +1,4 @@
-//! What goes on beside the traffic: reloading the file, looking names up, checking health.
+//! What goes on beside the traffic: reloading the file and certificates, looking names up, checking health.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::health::HealthChecker;
 use crate::pilot::PilotHandle;
 use crate::reload::{Reload, Reloader};
 use crate::resolve::EndpointRegistry;
+use crate::tls::CertificateWatcher;
 
 /// The service `control`.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ struct Parts {
     config: Config,
     reloader: Reloader,
     pilot: PilotHandle,
+    certificates: CertificateWatcher,
 }
 
 /// Settings that the tasks follow.
@@ -39,8 +41,14 @@ struct Settings {
 // === impl Control ===
 
 impl Control {
-    pub(super) fn new(config: Config, reloader: Reloader, pilot: PilotHandle, registry: Arc<EndpointRegistry>) -> Self {
-        Self { parts: Mutex::new(Some(Parts { config, reloader, pilot })), registry }
+    pub(super) fn new(
+        config: Config,
+        reloader: Reloader,
+        pilot: PilotHandle,
+        registry: Arc<EndpointRegistry>,
+        certificates: CertificateWatcher,
+    ) -> Self {
+        Self { parts: Mutex::new(Some(Parts { config, reloader, pilot, certificates })), registry }
     }
 }
 
@@ -64,16 +72,19 @@ impl BackgroundService for Control {
 impl Parts {
     /// Takes over every valid change of the file.
     async fn follow(self, settings: &Settings, shutdown: ShutdownWatch) {
-        let Self { config, reloader, pilot } = self;
+        let Self { config, reloader, pilot, certificates } = self;
+        let asked = certificates.handle();
         let (outcomes, mut changes) = mpsc::channel(1);
         let reading = reloader.run(outcomes, shutdown.clone());
+        let until = shutdown.clone();
         let taking = async {
             while let Some(change) = changes.recv().await {
                 take(change, &config, settings, &pilot).await;
+                asked.ask();
             }
-            ended(shutdown).await;
+            ended(until).await;
         };
-        tokio::join!(reading, taking);
+        tokio::join!(reading, taking, certificates.run(shutdown));
     }
 }
 
