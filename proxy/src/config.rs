@@ -7,6 +7,7 @@ mod admin;
 mod findings;
 mod gates;
 mod host;
+mod limits;
 mod listener;
 mod load;
 mod notifications;
@@ -61,6 +62,8 @@ pub struct Config {
     pub rollouts: Vec<RolloutConfig>,
     /// In the order of the file. Without any, and with exactly one rollout, everything goes to that rollout.
     pub routes: Vec<RouteConfig>,
+    /// On what clients may take.
+    pub limits: ConnectionLimits,
     /// Towards upstreams.
     pub upstream: UpstreamSettings,
     /// Peers whose client address headers are believed.
@@ -121,6 +124,17 @@ pub enum TlsVersion {
     V1_2,
     /// 1.3 (RFC 8446).
     V1_3,
+}
+
+/// `limits:`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time, of all listeners together; as many as there are file descriptors for, otherwise.
+    pub max_connections: Option<usize>,
+    /// Connections at a time of one address (of IPv6: one network of 64 bits).
+    pub max_connections_per_client: Option<usize>,
+    /// Bytes that the process may have in memory, besides what its control group allows.
+    pub max_memory: Option<u64>,
 }
 
 /// The admin API's address and who may use it.

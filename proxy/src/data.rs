@@ -10,6 +10,7 @@
 //! it; every failure becomes an answer in `error`.
 
 mod accept;
+mod admission;
 mod answer;
 mod attempt;
 pub mod budget;
@@ -44,6 +45,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use self::admission::Admission;
 pub use self::listen::{BindError, Listeners, Port};
 pub use self::reject::{Rejection, Rejections};
 pub use self::workers::{Limits, Workers, WorkersConfig};

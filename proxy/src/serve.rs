@@ -21,9 +21,11 @@ use sluice_engine::evidence::{ARMS, Arm};
 use crate::access::AccessLog;
 use crate::admin::{Admin, Readiness, Sources};
 use crate::clock::{Clock, unix_ms};
-use crate::config::Config;
-use crate::data::{Limits, Listeners, Rejection, Rejections, WorkersConfig};
+use crate::config::{Config, ConnectionLimits};
+use crate::data::{Admission, Limits, Listeners, Rejection, Rejections, WorkersConfig};
+use crate::descriptors::Budget;
 use crate::gates::Asker;
+use crate::memory::MemoryWatch;
 use crate::metrics::{Exporter, REJECTED, UPSTREAM_CONNECTIONS};
 use crate::notify::Notifier;
 use crate::pilot::{Pilot, PilotHandle, PilotParts, Storage, StoredRollout};
@@ -51,6 +53,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let loaded = store.load::<StoredRollout>();
     let notifier = mk_notifier(&config, &loaded);
     let registry = Arc::new(EndpointRegistry::default());
+    let memory = MemoryWatch::new(config.limits.max_memory);
     let parts = PilotParts {
         config: config.clone(),
         clock,
@@ -91,6 +94,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
         exemplars: exporter.exemplars(),
         access: access.clone(),
         terminators: terminators.clone(),
+        admission: Arc::new(mk_admission(&config, &memory)),
     };
 
     announce(&config, &listeners, &admin);
@@ -99,7 +103,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let asker = Asker::new(handle.clone());
     let hangup = Hangup { reload: reloader.handle(), certificates: certificates.handle(), access };
     let signals = Signals::new(hangup, readiness, Arc::clone(&data_plane));
-    let control = Control::new(config, reloader, handle, registry, certificates);
+    let control = Control::new(config, reloader, handle, registry, certificates, memory);
 
     let mut server = Server::new_with_opt_and_conf(None, server_settings());
     server.bootstrap();
@@ -114,6 +118,24 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     // The pilot stores what is not stored yet before its thread ends.
     threads.join();
     data_plane.outcome()
+}
+
+/// What the system has of descriptors limits connections too, as each may need a second one to an upstream.
+fn mk_admission(config: &Config, memory: &MemoryWatch) -> Admission {
+    let descriptors = Budget::claim();
+    let configured = config.limits.max_connections;
+    let all = config.listeners.iter().map(|listener| listener.max_connections).sum();
+    let wanted = configured.unwrap_or(all);
+    if wanted > descriptors.connections {
+        tracing::warn!(
+            wanted,
+            possible = descriptors.connections,
+            "there are file descriptors for fewer connections than are allowed; raise the limit (ulimit -n)"
+        );
+    }
+    let max_connections = Some(wanted.min(descriptors.connections));
+    let limits = ConnectionLimits { max_connections, ..config.limits.clone() };
+    Admission::new(&limits, descriptors, memory.pressure())
 }
 
 /// Goes on telling where the last process ended.

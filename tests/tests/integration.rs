@@ -19,10 +19,12 @@ mod integration {
     mod forwarding;
     mod gates;
     mod harness;
+    mod limits;
     mod logs;
     mod metrics;
     mod no_revert;
     mod notifications;
+    mod proxy_protocol;
     mod reload;
     mod revert;
     mod split;

@@ -71,6 +71,15 @@ pub(super) struct RawProxyProtocol {
     pub(super) trusted_sources: Vec<String>,
 }
 
+/// `limits`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawLimits {
+    pub(super) max_connections: Option<u64>,
+    pub(super) max_connections_per_client: Option<u64>,
+    pub(super) max_memory: Option<String>,
+}
+
 /// `admin`.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

@@ -1,6 +1,7 @@
 //! Accepting connections: up to the limit, and without spinning when the system has none to give.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::connection::{Client, Protocol, Scheme, connection};
-use super::entrance::{Entrance, enter};
+use super::entrance::{self, Entrance, enter};
 use super::worker::Worker;
 use super::workers::Stage;
 
@@ -65,18 +66,25 @@ async fn next(socket: &TcpListener, count: &AtomicUsize, limit: usize) -> io::Re
 }
 
 fn admit(stream: TcpStream, worker: &Rc<Worker>, entrance: &Rc<Entrance>, place: Place) {
+    let pass = match worker.admission.admit(stream.as_raw_fd()) {
+        Ok(pass) => pass,
+        Err(reason) => return worker.rejections.count(reason),
+    };
     // Both fail only on a socket that its peer has closed already.
     let (Ok(peer), Ok(())) = (stream.peer_addr(), stream.set_nodelay(true)) else { return };
+    // A dual-stack socket shows IPv4 peers as mapped addresses; rules are written for the plain ones.
+    let peer = peer.ip().to_canonical();
     let (worker, entrance) = (Rc::clone(worker), Rc::clone(entrance));
     // Nobody awaits it: its place is given back when it ends, and draining waits for all places.
     tokio::task::spawn_local(async move {
-        if entrance.is_open() {
-            let client = Rc::new(Client::new(worker, entrance, peer.ip(), Scheme::Http));
+        if entrance.is_open_to(peer) {
+            let Some(_share) = entrance::share(&worker, peer) else { return };
+            let client = Rc::new(Client::new(worker, entrance, peer, Scheme::Http));
             connection(stream, client, Protocol::Http1).await;
         } else {
-            Box::pin(enter(stream, peer.ip(), worker, entrance)).await;
+            Box::pin(enter(stream, peer, worker, entrance)).await;
         }
-        drop(place);
+        drop((pass, place));
     });
 }
 

@@ -93,8 +93,6 @@ impl Protocol {
 
 impl Client {
     pub(super) fn new(worker: Rc<Worker>, entrance: Rc<Entrance>, peer: IpAddr, scheme: Scheme) -> Self {
-        // A dual-stack socket shows IPv4 peers as mapped addresses; rules are written for the plain ones.
-        let peer = peer.to_canonical();
         let slot = worker.deadlines.register(worker.clock.now_us());
         let peer_text = peer.to_string();
         let peer_lines = format!(

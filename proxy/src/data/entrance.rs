@@ -3,20 +3,26 @@
 //! It happens on the connection's own task, under one deadline, before there is anything that could be answered. Whoever
 //! fails is closed and counted.
 
+mod proxy_header;
+
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use ipnet::IpNet;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::admission::Share;
 use super::connection::{Client, Protocol, Scheme, connection};
 use super::reject::Rejection;
 use super::worker::Worker;
 use crate::config::Listener;
+use crate::snapshot::is_trusted;
 use crate::tls::Terminator;
 
 /// What all connections of one listener share, one for each worker.
@@ -29,6 +35,7 @@ pub(super) struct Entrance {
     /// `Strict-Transport-Security` of answers; a copy for each worker, since clones count on one word.
     pub(super) hsts: Option<HeaderValue>,
     setup_timeout: Duration,
+    proxy_senders: Vec<IpNet>,
     terminator: Option<Arc<Terminator>>,
 }
 
@@ -42,13 +49,19 @@ impl Entrance {
             redirects: listener.redirect_to_https,
             hsts: hsts.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok()),
             setup_timeout: listener.setup_timeout.into(),
+            proxy_senders: listener.proxy_protocol.clone(),
             terminator,
         }
     }
 
-    /// Whether the first bytes of a connection are a request.
-    pub(super) fn is_open(&self) -> bool {
-        self.terminator.is_none()
+    /// Whether the first bytes of a connection from `peer` are a request.
+    pub(super) fn is_open_to(&self, peer: IpAddr) -> bool {
+        self.terminator.is_none() && !self.is_told_by(peer)
+    }
+
+    /// Whether `peer` has to say who its client is.
+    fn is_told_by(&self, peer: IpAddr) -> bool {
+        is_trusted(&self.proxy_senders, peer)
     }
 
     async fn shake_hands(&self, terminator: &Terminator, stream: TcpStream) -> Result<TlsStream<TcpStream>, Rejection> {
@@ -60,11 +73,20 @@ impl Entrance {
 }
 
 /// Serves a connection that has something before its first request.
-pub(super) async fn enter(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>, entrance: Rc<Entrance>) {
-    let deadline = tokio::time::Instant::now() + entrance.setup_timeout;
-    let Some(terminator) = &entrance.terminator else { return };
-    let shaken = tokio::time::timeout_at(deadline, entrance.shake_hands(terminator, stream)).await;
-    match shaken.unwrap_or(Err(Rejection::Handshake)) {
+pub(super) async fn enter(mut stream: TcpStream, mut peer: IpAddr, worker: Rc<Worker>, entrance: Rc<Entrance>) {
+    let deadline = Instant::now() + entrance.setup_timeout;
+    if entrance.is_told_by(peer) {
+        match timeout_at(deadline, proxy_header::read(&mut stream)).await {
+            Ok(Ok(told)) => peer = told.unwrap_or(peer),
+            Ok(Err(_)) | Err(_) => return worker.rejections.count(Rejection::ProxyHeader),
+        }
+    }
+    let Some(_share) = share(&worker, peer) else { return };
+    let Some(terminator) = &entrance.terminator else {
+        let client = Rc::new(Client::new(worker, entrance, peer, Scheme::Http));
+        return connection(stream, client, Protocol::Http1).await;
+    };
+    match timeout_at(deadline, entrance.shake_hands(terminator, stream)).await.unwrap_or(Err(Rejection::Handshake)) {
         Ok(stream) => {
             let protocol = Protocol::negotiated(stream.get_ref().1.alpn_protocol());
             let client = Rc::new(Client::new(worker, Rc::clone(&entrance), peer, Scheme::Https));
@@ -72,4 +94,12 @@ pub(super) async fn enter(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>, e
         }
         Err(reason) => worker.rejections.count(reason),
     }
+}
+
+/// A client's share of all connections, for as long as it is held; none is left, otherwise. Who speaks for many clients
+/// has no share of its own.
+pub(super) fn share(worker: &Worker, client: IpAddr) -> Option<Share> {
+    let is_proxy = || is_trusted(&worker.local().snapshot.trusted_proxies, client);
+    let share = worker.admission.share(client, is_proxy);
+    share.map_err(|reason| worker.rejections.count(reason)).ok()
 }

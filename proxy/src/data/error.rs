@@ -36,7 +36,14 @@ impl Error {
     /// Whose fault it is: the client's never counts against an arm.
     pub(super) fn source(self) -> Source {
         match self {
-            Self::Refused(Rejection::NoRoute) | Self::Upstream(FailureKind::NoEndpoint) => Source::Proxy,
+            Self::Refused(
+                Rejection::NoRoute
+                | Rejection::Connections
+                | Rejection::ClientConnections
+                | Rejection::Descriptors
+                | Rejection::Memory,
+            )
+            | Self::Upstream(FailureKind::NoEndpoint) => Source::Proxy,
             Self::Refused(_) | Self::UploadStalled | Self::UploadBroken => Source::Client,
             Self::Upstream(_) => Source::Upstream,
         }
@@ -58,6 +65,9 @@ impl Error {
                 Rejection::Malformed | Rejection::Host | Rejection::Connection => StatusCode::BAD_REQUEST,
                 // There is nobody who could read an answer.
                 Rejection::Handshake | Rejection::ProxyHeader => StatusCode::BAD_REQUEST,
+                Rejection::Connections | Rejection::ClientConnections | Rejection::Descriptors | Rejection::Memory => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 Rejection::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Rejection::TargetTooLong => StatusCode::URI_TOO_LONG,
                 Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -93,6 +103,9 @@ impl Error {
                 Rejection::HeadTimeout => "request head timed out\n",
                 Rejection::Handshake => "no TLS\n",
                 Rejection::ProxyHeader => "no PROXY header\n",
+                Rejection::Connections | Rejection::ClientConnections | Rejection::Descriptors | Rejection::Memory => {
+                    "overloaded\n"
+                }
             },
             Self::UploadStalled => "request body stalled\n",
             Self::UploadBroken => "malformed request body\n",
@@ -116,7 +129,8 @@ impl Error {
         *answer.status_mut() = self.status();
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        if self.source() == Source::Client {
+        // A connection that is kept takes memory as well.
+        if self.source() == Source::Client || self == Self::Refused(Rejection::Memory) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self == Self::Refused(Rejection::Method) {
@@ -143,6 +157,7 @@ mod tests {
             (Error::Refused(Rejection::Method), 405, true),
             (Error::Refused(Rejection::TargetTooLong), 414, true),
             (Error::UploadStalled, 408, true),
+            (Error::Refused(Rejection::Memory), 503, true),
         ] {
             let answer = error.into_answer();
             assert_eq!(answer.status(), status, "{error:?}");

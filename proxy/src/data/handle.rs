@@ -103,6 +103,9 @@ fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) ->
 /// allocates or formats.
 #[inline]
 pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Error> {
+    if client.worker.admission.sheds_requests() {
+        return Err(Error::Refused(Rejection::Memory));
+    }
     let marks = head::check(request, &client.worker.limits)?;
     let local = client.worker.local();
     let no_host = Error::Refused(Rejection::Host);

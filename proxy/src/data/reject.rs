@@ -1,4 +1,4 @@
-//! Requests that were refused before an arm was chosen, by reason: the label of `sluice_rejected_requests_total`.
+//! Requests that were refused before an arm was chosen, and connections that were closed before there was one, by reason: the label of `sluice_rejected_requests_total`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -27,6 +27,14 @@ pub enum Rejection {
     Handshake,
     /// A peer that has to say by the PROXY protocol who its client is did not, or not in time.
     ProxyHeader,
+    /// A connection beyond `limits.maxConnections`.
+    Connections,
+    /// A connection beyond `limits.maxConnectionsPerClient`.
+    ClientConnections,
+    /// A connection that would take one of the last file descriptors.
+    Descriptors,
+    /// A request or a connection while memory is short.
+    Memory,
 }
 
 /// Counters of refused requests, shared by all workers.
@@ -37,7 +45,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 15;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -51,6 +59,10 @@ impl Rejection {
         Self::HeadTimeout,
         Self::Handshake,
         Self::ProxyHeader,
+        Self::Connections,
+        Self::ClientConnections,
+        Self::Descriptors,
+        Self::Memory,
     ];
 
     /// Value of the metric label.
@@ -67,6 +79,10 @@ impl Rejection {
             Self::HeadTimeout => "head_timeout",
             Self::Handshake => "tls_handshake",
             Self::ProxyHeader => "proxy_header",
+            Self::Connections => "connections",
+            Self::ClientConnections => "client_connections",
+            Self::Descriptors => "descriptors",
+            Self::Memory => "memory",
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Notify, watch};
 
 use super::accept::{Door, accept};
+use super::admission::Admission;
 use super::deadlines::Deadlines;
 use super::entrance::Entrance;
 use super::ids::RequestIds;
@@ -44,6 +45,7 @@ pub(super) struct Seat {
 pub(super) struct Worker {
     pub(super) clock: Clock,
     pub(super) limits: Limits,
+    pub(super) admission: Arc<Admission>,
     pub(super) deadlines: Deadlines,
     pub(super) ids: RequestIds,
     pub(super) rejections: Arc<Rejections>,
@@ -151,6 +153,7 @@ impl Worker {
         Self {
             clock: config.clock,
             limits: config.limits.clone(),
+            admission: Arc::clone(&config.admission),
             deadlines: Deadlines::new(),
             ids: RequestIds::new(),
             rejections: Arc::clone(&config.rejections),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::admission::Admission;
 use super::listen::Listeners;
 use super::reject::Rejections;
 use super::worker::{self, Seat};
@@ -43,6 +44,8 @@ pub struct WorkersConfig {
     pub access: Option<AccessLog>,
     /// What TLS listeners present.
     pub terminators: Terminators,
+    /// Who is let in while there are many.
+    pub admission: Arc<Admission>,
 }
 
 /// Limits towards clients. The defaults are those of the product.

@@ -1,4 +1,5 @@
-//! What goes on beside the traffic: reloading the file and certificates, looking names up, checking health.
+//! What goes on beside the traffic: reloading the file and certificates, looking names up, checking
+//! health, watching memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::services::ended;
 use crate::config::{Config, HealthCheck};
 use crate::health::HealthChecker;
+use crate::memory::MemoryWatch;
 use crate::pilot::PilotHandle;
 use crate::reload::{Reload, Reloader};
 use crate::resolve::EndpointRegistry;
@@ -30,6 +32,7 @@ struct Parts {
     reloader: Reloader,
     pilot: PilotHandle,
     certificates: CertificateWatcher,
+    memory: MemoryWatch,
 }
 
 /// Settings that the tasks follow.
@@ -47,8 +50,9 @@ impl Control {
         pilot: PilotHandle,
         registry: Arc<EndpointRegistry>,
         certificates: CertificateWatcher,
+        memory: MemoryWatch,
     ) -> Self {
-        Self { parts: Mutex::new(Some(Parts { config, reloader, pilot, certificates })), registry }
+        Self { parts: Mutex::new(Some(Parts { config, reloader, pilot, certificates, memory })), registry }
     }
 }
 
@@ -72,7 +76,7 @@ impl BackgroundService for Control {
 impl Parts {
     /// Takes over every valid change of the file.
     async fn follow(self, settings: &Settings, shutdown: ShutdownWatch) {
-        let Self { config, reloader, pilot, certificates } = self;
+        let Self { config, reloader, pilot, certificates, memory } = self;
         let asked = certificates.handle();
         let (outcomes, mut changes) = mpsc::channel(1);
         let reading = reloader.run(outcomes, shutdown.clone());
@@ -84,7 +88,7 @@ impl Parts {
             }
             ended(until).await;
         };
-        tokio::join!(reading, taking, certificates.run(shutdown));
+        tokio::join!(reading, taking, certificates.run(shutdown.clone()), memory.run(shutdown));
     }
 }
 
@@ -112,6 +116,7 @@ async fn take(change: Reload, running: &Config, settings: &Settings, pilot: &Pil
 fn fixed_difference(running: &Config, new: &Config) -> Option<&'static str> {
     let differs = [
         (running.listeners != new.listeners, "listeners"),
+        (running.limits != new.limits, "limits"),
         (running.admin != new.admin, "admin"),
         (running.state_dir != new.state_dir, "stateDir"),
         (running.workers != new.workers, "workers"),

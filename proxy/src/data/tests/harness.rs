@@ -183,6 +183,7 @@ impl Setup {
             exemplars: Arc::default(),
             access: None,
             terminators: Terminators::default(),
+            admission: Arc::default(),
         };
         let listener = Listener::plain("127.0.0.1:0".parse().unwrap());
         let workers = Workers::start(Listeners::bind(&[listener], 1).unwrap(), &config).unwrap();
