@@ -36,6 +36,7 @@ pub mod rehearsal;
 mod reject;
 mod report;
 mod shield;
+mod stream;
 mod trace;
 mod upload;
 mod upstream;

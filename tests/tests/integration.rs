@@ -32,6 +32,7 @@ mod integration {
     mod storage;
     mod tls;
     mod tracing;
+    mod upstream_tls;
 
     /// The stable and the canary version.
     async fn pair() -> (Backend, Backend) {

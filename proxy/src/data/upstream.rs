@@ -20,9 +20,11 @@ use tokio::net::TcpStream;
 use super::gate::Gate;
 use super::lines::{LineWriter, NextLines};
 use super::pool::LocalEndpoint;
+use super::stream::UpstreamStream;
 use super::upload::Upload;
 use crate::counters::bump;
 use crate::endpoint::ConnectionGauge;
+use crate::tls::UpstreamTls;
 
 type Wire = Connection<TokioIo<LineWriter>, Upload>;
 
@@ -66,10 +68,19 @@ impl Drop for Open {
 // === impl Upstream ===
 
 impl Upstream {
-    /// Connects; how long that may take is the caller's business.
-    pub(super) async fn connect(address: SocketAddr, home: &Rc<LocalEndpoint>) -> io::Result<Box<Self>> {
+    /// Connects; how long that may take, the handshake of TLS included, is the caller's business.
+    pub(super) async fn connect(
+        address: SocketAddr,
+        tls: &UpstreamTls,
+        home: &Rc<LocalEndpoint>,
+    ) -> io::Result<Box<Self>> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        let stream = if home.endpoint.is_tls() {
+            UpstreamStream::Tls(Box::new(tls.wrap(stream, home.endpoint.authority()).await?))
+        } else {
+            UpstreamStream::Plain(stream)
+        };
         let mut builder = http1::Builder::new();
         builder.writev(false).max_header_size(LARGEST_HEAD);
         let lines = Rc::<NextLines>::default();
