@@ -49,6 +49,8 @@ pub struct TlsClient {
     versions: Vec<&'static SupportedProtocolVersion>,
     identity: Option<Leaf>,
     trusts_anybody: bool,
+    /// Kept over connections, so that sessions can be resumed.
+    memory: Option<Arc<ClientConfig>>,
 }
 
 /// A server that ends TLS and passes everything on to a backend; it ends when dropped.
@@ -125,7 +127,13 @@ impl TlsClient {
     pub fn trusting(issuer: &Issuer) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(issuer.issuer.der().clone()).expect("an authority");
-        Self { roots: Arc::new(roots), versions: vec![&TLS13, &TLS12], identity: None, trusts_anybody: false }
+        Self {
+            roots: Arc::new(roots),
+            versions: vec![&TLS13, &TLS12],
+            identity: None,
+            trusts_anybody: false,
+            memory: None,
+        }
     }
 
     /// Only TLS 1.2.
@@ -149,7 +157,13 @@ impl TlsClient {
     /// Takes every certificate, to see which it is.
     #[must_use]
     pub fn trusting_anybody(self) -> Self {
-        Self { trusts_anybody: true, ..self }
+        Self { trusts_anybody: true, memory: None, ..self }
+    }
+
+    /// Resumes sessions.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { memory: Some(Arc::new(self.config())), ..self }
     }
 
     /// A handshake over `stream` that asks for `name`.
@@ -161,7 +175,8 @@ impl TlsClient {
     /// If `name` is none.
     pub async fn wrap(&self, stream: TcpStream, name: &str) -> io::Result<Wire<TlsStream<TcpStream>>> {
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let connector = TlsConnector::from(Arc::new(self.config()));
+        let config = self.memory.as_ref().map_or_else(|| Arc::new(self.config()), Arc::clone);
+        let connector = TlsConnector::from(config);
         Ok(Wire::over(connector.connect(name, stream).await?))
     }
 
