@@ -345,6 +345,8 @@ pub struct UpstreamSettings {
     pub resolve_interval: Millis,
     /// Towards `https://` endpoints.
     pub tls: UpstreamTls,
+    /// `Forwarded` (RFC 7239) besides `X-Forwarded-*`; default false.
+    pub forwarded_header: bool,
 }
 
 /// `upstream.healthCheck`.
@@ -463,6 +465,7 @@ impl Default for UpstreamSettings {
             health_check: None,
             resolve_interval: Millis::new(10_000),
             tls: UpstreamTls::default(),
+            forwarded_header: false,
         }
     }
 }

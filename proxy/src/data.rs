@@ -15,6 +15,7 @@ mod answer;
 mod attempt;
 pub mod budget;
 pub mod choose;
+pub mod client_address;
 mod connection;
 mod deadlines;
 mod entrance;

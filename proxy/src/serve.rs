@@ -143,7 +143,9 @@ fn mk_admission(config: &Config, memory: &MemoryWatch) -> Admission {
     let configured = config.limits.max_connections;
     let all = config.listeners.iter().map(|listener| listener.max_connections).sum();
     let wanted = configured.unwrap_or(all);
-    if wanted > descriptors.connections {
+    // Somewhat fewer than a default that nobody chose is not worth a line.
+    let wanted_at_least = configured.unwrap_or(wanted / 2);
+    if wanted_at_least > descriptors.connections {
         tracing::warn!(
             wanted,
             possible = descriptors.connections,

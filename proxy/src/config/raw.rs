@@ -265,6 +265,7 @@ pub(super) struct RawUpstream {
     pub(super) health_check: Option<RawHealthCheck>,
     pub(super) resolve_interval: Option<Millis>,
     pub(super) tls: Option<RawUpstreamTls>,
+    pub(super) forwarded_header: bool,
 }
 
 /// `upstream.tls`.

@@ -59,6 +59,7 @@ impl UpstreamSettings {
             health_check: health_check?,
             resolve_interval: resolve_interval?,
             tls: tls?,
+            forwarded_header: raw.forwarded_header,
         })
     }
 }

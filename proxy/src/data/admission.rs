@@ -91,10 +91,9 @@ impl Admission {
         Ok(Share(Some((Arc::clone(self), client))))
     }
 
-    /// Whether requests are refused for want of memory.
-    #[inline]
-    pub(super) fn sheds_requests(&self) -> bool {
-        self.pressure.sheds_requests()
+    /// How near the end of memory is, for those who ask with every request.
+    pub(super) fn pressure(&self) -> Arc<Pressure> {
+        Arc::clone(&self.pressure)
     }
 }
 
@@ -193,7 +192,8 @@ mod tests {
             [(0.91, false, false), (0.92, true, false), (0.95, true, true), (0.5, false, false)]
         {
             pressure.set(share);
-            assert_eq!((admission.sheds_requests(), admission.admit(3).is_err()), (requests, connections), "{share}");
+            let refused = (admission.pressure().sheds_requests(), admission.admit(3).is_err());
+            assert_eq!(refused, (requests, connections), "{share}");
         }
     }
 

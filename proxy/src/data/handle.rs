@@ -17,7 +17,7 @@ use super::deadlines::Phase;
 use super::error::Error;
 use super::flight::Flight;
 use super::head;
-use super::headers::prepare_request;
+use super::headers::{Hop, prepare_request};
 use super::local::{Local, LocalRollout};
 use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
@@ -103,7 +103,7 @@ fn depart(client: &Rc<Client>, mut request: Request<Incoming>, start_us: u64) ->
 /// allocates or formats.
 #[inline]
 pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Error> {
-    if client.worker.admission.sheds_requests() {
+    if client.worker.pressure.sheds_requests() {
         return Err(Error::Refused(Rejection::Memory));
     }
     let marks = head::check(request, &client.worker.limits)?;
@@ -119,7 +119,8 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
     }
     let (target, place) = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
     let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
-    prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;
+    let hop = Hop { client, host: &host_value, is_trusted, is_told_twice: local.snapshot.upstream.forwarded_header };
+    prepare_request(request.headers_mut(), marks, &hop)?;
     trace::prepare(request.headers_mut(), marks, client, local.snapshot.tracing);
     let bound = match target {
         Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
