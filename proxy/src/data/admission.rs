@@ -27,6 +27,7 @@ pub struct Admission {
     max_open: usize,
     /// Descriptors from this one on are for others.
     ceiling: RawFd,
+    upstream_ceiling: RawFd,
     per_client: Option<PerClient>,
     pressure: Arc<Pressure>,
 }
@@ -61,6 +62,7 @@ impl Admission {
             open: AtomicUsize::new(0),
             max_open: limits.max_connections.unwrap_or(usize::MAX),
             ceiling: descriptors.ceiling,
+            upstream_ceiling: descriptors.upstream_ceiling,
             per_client,
             pressure,
         }
@@ -89,6 +91,11 @@ impl Admission {
             return Err(Rejection::ClientConnections);
         }
         Ok(Share(Some((Arc::clone(self), client))))
+    }
+
+    /// Whether a new connection to an upstream may be kept.
+    pub(super) fn spares(&self, descriptor: RawFd) -> bool {
+        descriptor < self.upstream_ceiling
     }
 
     /// How near the end of memory is, for those who ask with every request.
@@ -162,7 +169,7 @@ mod tests {
     use super::*;
 
     fn mk_admission(limits: &ConnectionLimits) -> Arc<Admission> {
-        let descriptors = descriptors::Budget { ceiling: 100, ..descriptors::Budget::unlimited() };
+        let descriptors = descriptors::Budget { ceiling: 100, upstream_ceiling: 110, connections: 50 };
         Arc::new(Admission::new(limits, descriptors, Arc::default()))
     }
 
@@ -181,6 +188,7 @@ mod tests {
         let admission = mk_admission(&ConnectionLimits::default());
         assert!(admission.admit(99).is_ok());
         assert_eq!(admission.admit(100).unwrap_err(), Rejection::Descriptors);
+        assert!(admission.spares(109) && !admission.spares(110));
     }
 
     #[test]

@@ -115,7 +115,8 @@ impl Journey<'_> {
             return Err(Error::Upstream(FailureKind::Connect));
         };
         self.arm(self.client.now_us(), Duration::from(self.settings.connect_timeout));
-        let mut connecting = std::pin::pin!(Upstream::connect(address, &self.settings.tls, endpoint));
+        let admission = &self.client.worker.admission;
+        let mut connecting = std::pin::pin!(Upstream::connect(address, &self.settings.tls, admission, endpoint));
         let connected = std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
             Poll::Ready(connected) => Poll::Ready(connected.map_err(|error| {
                 complain(endpoint, &error);

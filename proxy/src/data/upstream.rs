@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::admission::Admission;
 use super::gate::Gate;
 use super::lines::{LineWriter, NextLines};
 use super::pool::LocalEndpoint;
@@ -72,9 +74,13 @@ impl Upstream {
     pub(super) async fn connect(
         address: SocketAddr,
         tls: &UpstreamTls,
+        admission: &Admission,
         home: &Rc<LocalEndpoint>,
     ) -> io::Result<Box<Self>> {
         let stream = TcpStream::connect(address).await?;
+        if !admission.spares(stream.as_raw_fd()) {
+            return Err(io::Error::other("the last file descriptors are kept"));
+        }
         stream.set_nodelay(true)?;
         let stream = if home.endpoint.is_tls() {
             UpstreamStream::Tls(Box::new(tls.wrap(stream, home.endpoint.authority()).await?))

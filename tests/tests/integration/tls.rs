@@ -133,6 +133,28 @@ async fn clients_show_certificates_where_they_have_to() {
 }
 
 #[tokio::test]
+async fn who_may_come_in_changes_with_the_authoritys_file_and_no_session_outlives_it() {
+    let stable = Backend::start("v1").await;
+    let (issuer, former, present) = (Issuer::new("servers"), Issuer::new("former"), Issuer::new("present"));
+    let mut tls = one_certificate();
+    tls["clientCa"] = json!("clients.pem");
+    let mut sluice = prepare(&stable, &issuer.issue(&[HOST]), tls);
+    sluice.write_file("clients.pem", &former.pem());
+    sluice.run().await;
+    let client = TlsClient::trusting(&issuer).showing(&former.issue(&["client"])).remembering();
+    for _ in 0..3 {
+        assert_eq!(try_all(&client, sluice.address()).await.expect("an answer"), 200);
+    }
+    sluice.write_file("clients.pem", &present.pem());
+    let newcomer = TlsClient::trusting(&issuer).showing(&present.issue(&["client"]));
+    eventually("clients of the new authority are let in", async || {
+        try_all(&newcomer, sluice.address()).await.map_err(|error| error.to_string())
+    })
+    .await;
+    assert!(try_all(&client, sluice.address()).await.is_err(), "a ticket of a client that is not known any more");
+}
+
+#[tokio::test]
 async fn a_new_pair_is_taken_over_under_load_and_open_connections_go_on() {
     let stable = Backend::start("v1").await;
     let issuer = Issuer::new("authority");

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use sluice_tests::sluice::check;
 use sluice_tests::wait::holds;
 use sluice_tests::{Backend, Config, Issuer, Request, Sluice, TlsFront, eventually};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 const NAME: &str = "shop.internal";
 
@@ -59,6 +61,28 @@ async fn who_is_not_verified_gets_no_request() {
         assert_eq!(said.contains("connecting by TLS failed"), !is_asked, "{tls}: {said}");
         assert_eq!(said.contains("insecureSkipVerify"), tls.get("insecureSkipVerify").is_some(), "{tls}: {said}");
     }
+}
+
+#[tokio::test]
+async fn an_upstream_that_speaks_no_tls_or_nothing_is_a_failed_connect() {
+    let stable = Backend::start("v1").await;
+    let plain = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let talker = plain.local_addr().expect("it listens").to_string();
+    let talking = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
+        }
+    });
+    // A backend waits for the end of a head, which a ClientHello does not have.
+    for (endpoint, status) in [(talker, 502), (stable.endpoint(), 504)] {
+        let config = Config::new(&stable)
+            .set("/rollouts/0/stable/endpoints", json!([format!("https://{endpoint}")]))
+            .set("/upstream", json!({ "connectTimeout": "500ms" }));
+        let sluice = Sluice::start(config).await;
+        assert_eq!(Request::get("/").host(NAME).send(sluice.address()).await.status, status, "{endpoint}");
+    }
+    talking.abort();
+    assert_eq!(stable.requests(), 0);
 }
 
 #[tokio::test]
