@@ -261,6 +261,8 @@ async fn garbage_and_silence_instead_of_a_handshake_end_at_the_deadline_and_are_
     let mut sluice = prepare(&stable, &issuer.issue(&[HOST]), one_certificate());
     sluice.rewrite(|config| config.set("/listeners/0/setupTimeout", json!("300ms")));
     sluice.run().await;
+    // Only looks whether somebody listens.
+    drop(Wire::connect(sluice.address()).await.expect("the proxy listens"));
     // The beginning of a ClientHello that announces more than ever comes.
     let beginnings: [&[u8]; 4] =
         [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[0xff; 64], &[22, 3, 1, 64, 0, 1, 0, 63, 252, 3, 3]];
