@@ -41,7 +41,7 @@ use sluice_engine::units::Millis;
 
 use crate::notify::Destination;
 use crate::outbound::{SecretFile, Trust, Url};
-use crate::tls::CertificateFiles;
+use crate::tls::{CertificateFiles, UpstreamTls};
 
 pub use address::endpoint;
 pub use filters::RouteFilters;
@@ -347,6 +347,10 @@ pub struct UpstreamSettings {
     pub health_check: Option<HealthCheck>,
     /// How often DNS names are resolved again; default 10 s.
     pub resolve_interval: Millis,
+    /// Towards `https://` endpoints.
+    pub tls: UpstreamTls,
+    /// `Forwarded` (RFC 7239) besides `X-Forwarded-*`; default false.
+    pub forwarded_header: bool,
 }
 
 /// `upstream.healthCheck`.
@@ -362,6 +366,8 @@ pub struct HealthCheck {
     pub healthy_after: usize,
     /// Failures in a row that make it unhealthy; default 3.
     pub unhealthy_after: usize,
+    /// Towards `https://` endpoints, as requests go.
+    pub tls: UpstreamTls,
 }
 
 /// `compat:`.
@@ -462,6 +468,8 @@ impl Default for UpstreamSettings {
             keepalive_timeout: Millis::new(60_000),
             health_check: None,
             resolve_interval: Millis::new(10_000),
+            tls: UpstreamTls::default(),
+            forwarded_header: false,
         }
     }
 }

@@ -12,6 +12,8 @@ const RESERVE: u64 = 128;
 pub struct Budget {
     /// Clients' connections get none from this one on.
     pub ceiling: RawFd,
+    /// Connections to upstreams get none from this one on: those inside shall be served while others are sent away.
+    pub upstream_ceiling: RawFd,
     /// Connections of clients at a time for which there are descriptors, each with one to an upstream.
     pub connections: usize,
 }
@@ -33,15 +35,18 @@ impl Budget {
 
     /// No limit.
     pub const fn unlimited() -> Self {
-        Self { ceiling: RawFd::MAX, connections: usize::MAX }
+        Self { ceiling: RawFd::MAX, upstream_ceiling: RawFd::MAX, connections: usize::MAX }
     }
 
     /// Of few descriptors half are kept, so that something is left for both sides.
     fn of(limit: Option<u64>) -> Self {
         let Some(limit) = limit else { return Self::unlimited() };
-        let open = limit - RESERVE.min(limit / 2);
+        let reserve = RESERVE.min(limit / 2);
+        let open = limit - reserve;
+        let number = |count: u64| RawFd::try_from(count).unwrap_or(RawFd::MAX);
         Self {
-            ceiling: RawFd::try_from(open).unwrap_or(RawFd::MAX),
+            ceiling: number(open),
+            upstream_ceiling: number(open + reserve / 2),
             connections: usize::try_from(open / 2).unwrap_or(usize::MAX),
         }
     }
@@ -53,8 +58,8 @@ mod tests {
 
     #[test]
     fn a_reserve_is_kept_of_any_number() {
-        assert_eq!(Budget::of(Some(1_024)), Budget { ceiling: 896, connections: 448 });
-        assert_eq!(Budget::of(Some(100)), Budget { ceiling: 50, connections: 25 });
+        assert_eq!(Budget::of(Some(1_024)), Budget { ceiling: 896, upstream_ceiling: 960, connections: 448 });
+        assert_eq!(Budget::of(Some(100)), Budget { ceiling: 50, upstream_ceiling: 75, connections: 25 });
         assert_eq!(Budget::of(Some(u64::MAX)).ceiling, RawFd::MAX);
         assert_eq!(Budget::of(None), Budget::unlimited());
     }

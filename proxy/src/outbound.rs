@@ -28,8 +28,8 @@ use hyper_util::rt::TokioIo;
 
 pub use address::refused_address;
 pub use secret::{SecretError, SecretFile, signature};
-pub(crate) use tls::add_authorities;
 pub use tls::{CaError, Trust};
+pub(crate) use tls::{SYSTEM, add_authorities, system_roots};
 pub use url::{Scheme, Url, UrlError};
 
 /// An answer may be so long; receivers have little to say.

@@ -21,9 +21,10 @@ use sluice_engine::evidence::{ARMS, Arm};
 use crate::access::AccessLog;
 use crate::admin::{Admin, Readiness, Sources};
 use crate::clock::{Clock, unix_ms};
-use crate::config::{Config, ConnectionLimits};
+use crate::config::{Config, ConnectionLimits, RouteTarget};
 use crate::data::{Admission, Limits, Listeners, Mirrored, Rejection, Rejections, WorkersConfig};
 use crate::descriptors::Budget;
+use crate::endpoint::HTTPS;
 use crate::gates::Asker;
 use crate::memory::MemoryWatch;
 use crate::metrics::{Exporter, REJECTED, UPSTREAM_CONNECTIONS};
@@ -52,6 +53,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let store = StateStore::open(&config.state_dir).context("open the state directory")?;
     let loaded = store.load::<StoredRollout>();
     let notifier = mk_notifier(&config, &loaded);
+    prepare_upstream_tls(&config);
     let registry = Arc::new(EndpointRegistry::default());
     let memory = MemoryWatch::new(config.limits.max_memory);
     let parts = PilotParts {
@@ -123,13 +125,30 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     data_plane.outcome()
 }
 
+/// Authorities are read before the first request has to wait for them.
+fn prepare_upstream_tls(config: &Config) {
+    let of_rollouts =
+        config.rollouts.iter().flat_map(|rollout| std::iter::once(&rollout.stable).chain(&rollout.canary));
+    let of_routes = config.routes.iter().filter_map(|route| match &route.target {
+        RouteTarget::Endpoints(endpoints) => Some(endpoints),
+        RouteTarget::Rollout(_) => None,
+    });
+    let mut endpoints = of_rollouts.map(|arm| &arm.endpoints).chain(of_routes).flatten();
+    if endpoints.any(|endpoint| endpoint.starts_with(HTTPS)) {
+        config.upstream.tls.prepare();
+    }
+    config.upstream.tls.warn();
+}
+
 /// What the system has of descriptors limits connections too, as each may need a second one to an upstream.
 fn mk_admission(config: &Config, memory: &MemoryWatch) -> Admission {
     let descriptors = Budget::claim();
     let configured = config.limits.max_connections;
     let all = config.listeners.iter().map(|listener| listener.max_connections).sum();
     let wanted = configured.unwrap_or(all);
-    if wanted > descriptors.connections {
+    // Somewhat fewer than a default that nobody chose is not worth a line.
+    let wanted_at_least = configured.unwrap_or(wanted / 2);
+    if wanted_at_least > descriptors.connections {
         tracing::warn!(
             wanted,
             possible = descriptors.connections,

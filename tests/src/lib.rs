@@ -28,6 +28,6 @@ pub use self::load::{Load, Report};
 pub use self::metrics::Metrics;
 pub use self::receiver::{Authority, Receiver};
 pub use self::sluice::Sluice;
-pub use self::tls::{Issuer, Leaf, TlsClient};
+pub use self::tls::{Issuer, Leaf, TlsClient, TlsFront};
 pub use self::wait::{eventually, within};
 pub use self::wire::{Request, Response, Wire};

@@ -8,18 +8,22 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair,
 };
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
 };
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::backend::Backend;
 use crate::wire::Wire;
 
 /// An authority.
@@ -45,6 +49,15 @@ pub struct TlsClient {
     versions: Vec<&'static SupportedProtocolVersion>,
     identity: Option<Leaf>,
     trusts_anybody: bool,
+    /// Kept over connections, so that sessions can be resumed.
+    memory: Option<Arc<ClientConfig>>,
+}
+
+/// A server that ends TLS and passes everything on to a backend; it ends when dropped.
+#[derive(Debug)]
+pub struct TlsFront {
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
 }
 
 /// Believes every certificate, to look at it.
@@ -114,7 +127,13 @@ impl TlsClient {
     pub fn trusting(issuer: &Issuer) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(issuer.issuer.der().clone()).expect("an authority");
-        Self { roots: Arc::new(roots), versions: vec![&TLS13, &TLS12], identity: None, trusts_anybody: false }
+        Self {
+            roots: Arc::new(roots),
+            versions: vec![&TLS13, &TLS12],
+            identity: None,
+            trusts_anybody: false,
+            memory: None,
+        }
     }
 
     /// Only TLS 1.2.
@@ -138,7 +157,13 @@ impl TlsClient {
     /// Takes every certificate, to see which it is.
     #[must_use]
     pub fn trusting_anybody(self) -> Self {
-        Self { trusts_anybody: true, ..self }
+        Self { trusts_anybody: true, memory: None, ..self }
+    }
+
+    /// Resumes sessions.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { memory: Some(Arc::new(self.config())), ..self }
     }
 
     /// A handshake over `stream` that asks for `name`.
@@ -150,7 +175,8 @@ impl TlsClient {
     /// If `name` is none.
     pub async fn wrap(&self, stream: TcpStream, name: &str) -> io::Result<Wire<TlsStream<TcpStream>>> {
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let connector = TlsConnector::from(Arc::new(self.config()));
+        let config = self.memory.as_ref().map_or_else(|| Arc::new(self.config()), Arc::clone);
+        let connector = TlsConnector::from(config);
         Ok(Wire::over(connector.connect(name, stream).await?))
     }
 
@@ -179,6 +205,64 @@ impl TlsClient {
         }
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config
+    }
+}
+
+// === impl TlsFront ===
+
+impl TlsFront {
+    /// One before `backend` that shows `leaf`, and lets only clients of `clients` in, if that is given.
+    ///
+    /// # Panics
+    /// If it can't listen.
+    pub async fn start(leaf: &Leaf, clients: Option<&Issuer>, backend: &Backend) -> Self {
+        let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).expect("a key");
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions of the provider");
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(clients.issuer.der().clone()).expect("an authority");
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().expect("an authority"))
+            }
+        };
+        let config = builder.with_single_cert(vec![leaf.der()], key).expect("key and certificate fit");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let accepting = tokio::spawn(pass_on(listener, TlsAcceptor::from(Arc::new(config)), backend.address()));
+        Self { address, accepting }
+    }
+
+    /// As an endpoint of a configuration.
+    pub fn endpoint(&self) -> String {
+        format!("https://{}", self.address)
+    }
+}
+
+async fn pass_on(listener: TcpListener, acceptor: TlsAcceptor, to: SocketAddr) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                let acceptor = acceptor.clone();
+                connections.spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let Ok(mut backend) = TcpStream::connect(to).await else { return };
+                    tokio::io::copy_bidirectional(&mut stream, &mut backend).await.ok();
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+impl Drop for TlsFront {
+    fn drop(&mut self) {
+        self.accepting.abort();
     }
 }
 

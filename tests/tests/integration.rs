@@ -41,6 +41,7 @@ mod integration {
     mod storage;
     mod tls;
     mod tracing;
+    mod upstream_tls;
     mod websocket;
 
     /// The stable and the canary version.

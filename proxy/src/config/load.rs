@@ -76,7 +76,7 @@ impl Config {
         let rollouts = RolloutConfig::list_from_raw(&root.key("rollouts"), directory);
         let limits = ConnectionLimits::from_raw(&root.key("limits"));
         let routes = RouteConfig::list_from_raw(&root.key("routes"), &root.key("rollouts"), directory);
-        let upstream = UpstreamSettings::from_raw(&root.key("upstream"));
+        let upstream = UpstreamSettings::from_raw(&root.key("upstream"), directory);
         let trusted_proxies = trusted_proxies(&root.key("trustedProxies"));
         let notifications = notifications::from_raw(&root.key("notifications"), &root.key("rollouts"), directory);
         let compat = Compat::from_raw(&root.key("compat"));

@@ -251,6 +251,18 @@ pub(super) struct RawUpstream {
     pub(super) keepalive_timeout: Option<Millis>,
     pub(super) health_check: Option<RawHealthCheck>,
     pub(super) resolve_interval: Option<Millis>,
+    pub(super) tls: Option<RawUpstreamTls>,
+    pub(super) forwarded_header: bool,
+}
+
+/// `upstream.tls`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawUpstreamTls {
+    pub(super) ca_file: Option<String>,
+    pub(super) server_name: Option<String>,
+    pub(super) client_certificate: Option<RawCertificate>,
+    pub(super) insecure_skip_verify: bool,
 }
 
 /// `upstream.healthCheck`.

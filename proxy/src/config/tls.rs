@@ -1,15 +1,16 @@
-//! `tls` of a listener. Certificates, keys and authorities are read here so that a slip shows now.
+//! `tls` of a listener, and of upstreams. Certificates, keys and authorities are read here so that a slip shows now.
 
 use std::path::Path;
 
 use http::HeaderValue;
 use sluice_engine::units::Millis;
+use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::raw::{RawCertificate, RawClientAuth, RawHsts, RawTls};
+use super::raw::{RawCertificate, RawClientAuth, RawHsts, RawTls, RawUpstreamTls};
 use super::scope::Scope;
 use super::{ClientAuth, TlsSettings, TlsVersion};
 use crate::outbound::add_authorities;
-use crate::tls::CertificateFiles;
+use crate::tls::{CertificateFiles, OpenError, UpstreamTls, UpstreamTlsSettings};
 
 /// Browsers' lists take nobody who promises less.
 const PRELOAD_AGE: Millis = Millis::new(31_536_000_000);
@@ -61,6 +62,37 @@ impl ClientAuth {
             return scope.key("clientCa").refuse(format!("{}: {error}", ca.display()));
         }
         Some(Some(Self { ca, is_required: raw.client_auth != Some(RawClientAuth::Optional) }))
+    }
+}
+
+impl UpstreamTls {
+    pub(super) fn from_raw(raw: &RawUpstreamTls, directory: &Path, scope: &Scope<'_>) -> Option<Self> {
+        let ca_file = raw.ca_file.as_ref().map(|file| directory.join(file));
+        let identity = match &raw.client_certificate {
+            None => Some(None),
+            Some(raw) => CertificateFiles::from_raw(raw, directory, &scope.key("clientCertificate")).map(Some),
+        };
+        let server_name = match raw.server_name.as_deref().map(|name| (name, ServerName::try_from(name.to_owned()))) {
+            None => Some(None),
+            Some((_, Ok(name))) => Some(Some(name)),
+            Some((name, Err(_))) => scope
+                .key("serverName")
+                .refuse(format!("{name:?}: the name in the certificate of upstreams is expected")),
+        };
+        if raw.insecure_skip_verify && (ca_file.is_some() || server_name.as_ref().is_some_and(Option::is_some)) {
+            scope.key("insecureSkipVerify").report("true: then neither caFile nor serverName is looked at");
+        }
+        let settings = UpstreamTlsSettings {
+            ca_file,
+            server_name: server_name?,
+            identity: identity?,
+            skips_verification: raw.insecure_skip_verify,
+        };
+        match Self::try_new(settings) {
+            Ok(tls) => Some(tls),
+            Err(OpenError::ClientCa(file, error)) => scope.key("caFile").refuse(format!("{}: {error}", file.display())),
+            Err(error) => scope.refuse(error.to_string()),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Admission {
     max_open: usize,
     /// Descriptors from this one on are for others.
     ceiling: RawFd,
+    upstream_ceiling: RawFd,
     per_client: Option<PerClient>,
     pressure: Arc<Pressure>,
 }
@@ -61,6 +62,7 @@ impl Admission {
             open: AtomicUsize::new(0),
             max_open: limits.max_connections.unwrap_or(usize::MAX),
             ceiling: descriptors.ceiling,
+            upstream_ceiling: descriptors.upstream_ceiling,
             per_client,
             pressure,
         }
@@ -91,10 +93,14 @@ impl Admission {
         Ok(Share(Some((Arc::clone(self), client))))
     }
 
-    /// Whether requests are refused for want of memory.
-    #[inline]
-    pub(super) fn sheds_requests(&self) -> bool {
-        self.pressure.sheds_requests()
+    /// Whether a new connection to an upstream may be kept.
+    pub(super) fn spares(&self, descriptor: RawFd) -> bool {
+        descriptor < self.upstream_ceiling
+    }
+
+    /// How near the end of memory is, for those who ask with every request.
+    pub(super) fn pressure(&self) -> Arc<Pressure> {
+        Arc::clone(&self.pressure)
     }
 }
 
@@ -163,7 +169,7 @@ mod tests {
     use super::*;
 
     fn mk_admission(limits: &ConnectionLimits) -> Arc<Admission> {
-        let descriptors = descriptors::Budget { ceiling: 100, ..descriptors::Budget::unlimited() };
+        let descriptors = descriptors::Budget { ceiling: 100, upstream_ceiling: 110, connections: 50 };
         Arc::new(Admission::new(limits, descriptors, Arc::default()))
     }
 
@@ -182,6 +188,7 @@ mod tests {
         let admission = mk_admission(&ConnectionLimits::default());
         assert!(admission.admit(99).is_ok());
         assert_eq!(admission.admit(100).unwrap_err(), Rejection::Descriptors);
+        assert!(admission.spares(109) && !admission.spares(110));
     }
 
     #[test]
@@ -193,7 +200,8 @@ mod tests {
             [(0.91, false, false), (0.92, true, false), (0.95, true, true), (0.5, false, false)]
         {
             pressure.set(share);
-            assert_eq!((admission.sheds_requests(), admission.admit(3).is_err()), (requests, connections), "{share}");
+            let refused = (admission.pressure().sheds_requests(), admission.admit(3).is_err());
+            assert_eq!(refused, (requests, connections), "{share}");
         }
     }
 

@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -123,9 +124,13 @@ impl Journey<'_> {
             return Err(Error::Upstream(FailureKind::Connect));
         };
         self.arm(self.client.now_us(), Duration::from(self.settings.connect_timeout));
-        let mut connecting = std::pin::pin!(Upstream::connect(address, endpoint));
+        let admission = &self.client.worker.admission;
+        let mut connecting = std::pin::pin!(Upstream::connect(address, &self.settings.tls, admission, endpoint));
         let connected = std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
-            Poll::Ready(connected) => Poll::Ready(connected.map_err(|_| FailureKind::Connect)),
+            Poll::Ready(connected) => Poll::Ready(connected.map_err(|error| {
+                complain(endpoint, &error);
+                FailureKind::Connect
+            })),
             Poll::Pending if self.client.slot.take_expired().is_some() => Poll::Ready(Err(FailureKind::ConnectTimeout)),
             Poll::Pending => Poll::Pending,
         });
@@ -163,6 +168,15 @@ impl Journey<'_> {
     #[inline]
     fn arm(&self, now_us: u64, timeout: Duration) {
         self.client.worker.deadlines.arm(&self.client.slot, now_us.saturating_add(timeout.as_micros() as u64));
+    }
+}
+
+/// Once for each outage: that nobody listens shows in the metrics, what is wrong with a certificate does not.
+#[cold]
+fn complain(endpoint: &LocalEndpoint, error: &std::io::Error) {
+    let endpoint = &endpoint.endpoint;
+    if endpoint.is_tls() && endpoint.connect_failures.load(Relaxed) == 0 {
+        tracing::warn!(endpoint = %endpoint.address, %error, "connecting by TLS failed");
     }
 }
 

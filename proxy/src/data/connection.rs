@@ -36,7 +36,6 @@ const WRITE_BUFFER: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
-    #[allow(dead_code, reason = "TLS comes next")]
     Https,
 }
 

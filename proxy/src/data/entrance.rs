@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -40,6 +41,15 @@ pub(super) struct Entrance {
     terminator: Option<Arc<Terminator>>,
 }
 
+/// Why a connection has no client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Without a byte.
+    Silently,
+    /// We closed it.
+    Refused(Rejection),
+}
+
 // === impl Entrance ===
 
 impl Entrance {
@@ -65,36 +75,62 @@ impl Entrance {
         is_trusted(&self.proxy_senders, peer)
     }
 
-    async fn shake_hands(&self, terminator: &Terminator, stream: TcpStream) -> Result<TlsStream<TcpStream>, Rejection> {
+    /// The client of `peer`, as its PROXY header says.
+    async fn hear(&self, stream: &mut TcpStream, peer: IpAddr) -> Result<IpAddr, Left> {
+        first_byte(stream).await?;
+        let told = proxy_header::read(stream).await.map_err(|_| Left::Refused(Rejection::ProxyHeader))?;
+        Ok(told.unwrap_or(peer))
+    }
+
+    async fn shake_hands(&self, terminator: &Terminator, stream: TcpStream) -> Result<TlsStream<TcpStream>, Left> {
+        first_byte(&stream).await?;
         TlsAcceptor::from(terminator.config()).accept(stream).await.map_err(|error| {
             tracing::debug!(%error, "a TLS handshake failed");
-            Rejection::Handshake
+            Left::Refused(Rejection::Handshake)
         })
     }
 }
 
 /// Serves a connection that has something before its first request.
-pub(super) async fn enter(mut stream: TcpStream, mut peer: IpAddr, worker: Rc<Worker>, entrance: Rc<Entrance>) {
-    let deadline = Instant::now() + entrance.setup_timeout;
-    if entrance.is_told_by(peer) {
-        match timeout_at(deadline, proxy_header::read(&mut stream)).await {
-            Ok(Ok(told)) => peer = told.unwrap_or(peer),
-            Ok(Err(_)) | Err(_) => return worker.rejections.count(Rejection::ProxyHeader),
-        }
+pub(super) async fn enter(stream: TcpStream, peer: IpAddr, worker: Rc<Worker>, entrance: Rc<Entrance>) {
+    if let Err(Left::Refused(reason)) = try_enter(stream, peer, &worker, entrance).await {
+        worker.rejections.count(reason);
     }
-    let Some(_share) = share(&worker, peer) else { return };
+}
+
+async fn try_enter(
+    mut stream: TcpStream,
+    mut peer: IpAddr,
+    worker: &Rc<Worker>,
+    entrance: Rc<Entrance>,
+) -> Result<(), Left> {
+    let deadline = Instant::now() + entrance.setup_timeout;
+    let late = |reason| move |_: Elapsed| Left::Refused(reason);
+    if entrance.is_told_by(peer) {
+        let heard = timeout_at(deadline, entrance.hear(&mut stream, peer)).await;
+        peer = heard.map_err(late(Rejection::ProxyHeader))??;
+    }
+    let Some(_share) = share(worker, peer) else { return Ok(()) };
     let Some(terminator) = &entrance.terminator else {
-        let client = Rc::new(Client::new(worker, entrance, peer, Scheme::Http));
-        let Some(protocol) = spoken(&stream, &client).await else { return };
-        return connection(stream, client, protocol).await;
-    };
-    match timeout_at(deadline, entrance.shake_hands(terminator, stream)).await.unwrap_or(Err(Rejection::Handshake)) {
-        Ok(stream) => {
-            let protocol = Protocol::negotiated(stream.get_ref().1.alpn_protocol());
-            let client = Rc::new(Client::new(worker, Rc::clone(&entrance), peer, Scheme::Https));
+        let client = Rc::new(Client::new(Rc::clone(worker), entrance, peer, Scheme::Http));
+        if let Some(protocol) = spoken(&stream, &client).await {
             connection(stream, client, protocol).await;
         }
-        Err(reason) => worker.rejections.count(reason),
+        return Ok(());
+    };
+    let shaken = timeout_at(deadline, entrance.shake_hands(terminator, stream)).await;
+    let stream = shaken.map_err(late(Rejection::Handshake))??;
+    let protocol = Protocol::negotiated(stream.get_ref().1.alpn_protocol());
+    let client = Rc::new(Client::new(Rc::clone(worker), Rc::clone(&entrance), peer, Scheme::Https));
+    connection(stream, client, protocol).await;
+    Ok(())
+}
+
+/// Whoever leaves before saying anything only looked whether somebody listens, as balancers do all day.
+async fn first_byte(stream: &TcpStream) -> Result<(), Left> {
+    match stream.peek(&mut [0]).await {
+        Ok(1..) => Ok(()),
+        Ok(0) | Err(_) => Err(Left::Silently),
     }
 }
 

@@ -19,7 +19,7 @@ use super::error::Error;
 use super::filters::{Asking, Filtered};
 use super::flight::Flight;
 use super::head::{self, Marks};
-use super::headers::prepare_request;
+use super::headers::{Hop, prepare_request};
 use super::host;
 use super::local::{Local, LocalRollout};
 use super::mirror;
@@ -132,7 +132,7 @@ fn depart(
 /// allocates or formats, unless the route has filters.
 #[inline]
 pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Stop> {
-    if client.worker.admission.sheds_requests() {
+    if client.worker.pressure.sheds_requests() {
         return Err(Error::Refused(Rejection::Memory).into());
     }
     let marks = head::check(request, &client.worker.limits)?;
@@ -153,7 +153,7 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
         None => None,
         Some(filters) => {
             let (method, target, headers) = (request.method(), request.uri(), request.headers());
-            let address = client_address(client.peer, headers, &local.snapshot.trusted_proxies);
+            let address = client_address(headers, client.peer, &local.snapshot.trusted_proxies);
             let asking =
                 Asking { client, address, method, target, headers, host, is_trusted, located, now_us: start_us };
             Some(Filtered::admit(filters, &asking)?)
@@ -161,7 +161,8 @@ pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64
     };
     let protocol = if marks.has(Marks::UPGRADE) { upgrade::asked_for(request, marks)? } else { None };
     client.upgrade.ask(protocol);
-    prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;
+    let hop = Hop { client, host: &host_value, is_trusted, is_told_twice: local.snapshot.upstream.forwarded_header };
+    prepare_request(request.headers_mut(), marks, &hop)?;
     client.upgrade.tell(request.headers_mut());
     trace::prepare(request.headers_mut(), marks, client, local.snapshot.tracing);
     let bound = match located.target {

@@ -22,16 +22,21 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Addresses of a trusted proxy's list that are passed on; whoever reads a longer one has more to do than we.
 const MOST_HOPS: usize = 50;
+/// What the upstream is told about where a request comes from.
+#[derive(Debug)]
+pub(super) struct Hop<'a> {
+    pub(super) client: &'a Client,
+    pub(super) host: &'a HeaderValue,
+    /// The peer is a trusted proxy.
+    pub(super) is_trusted: bool,
+    /// By `Forwarded` too.
+    pub(super) is_told_twice: bool,
+}
 
 /// Prepares a request's fields for the upstream.
 #[inline]
-pub(super) fn prepare_request(
-    headers: &mut HeaderMap,
-    marks: Marks,
-    host: &HeaderValue,
-    client: &Client,
-    is_trusted: bool,
-) -> Result<(), Error> {
+pub(super) fn prepare_request(headers: &mut HeaderMap, marks: Marks, hop: &Hop<'_>) -> Result<(), Error> {
+    let Hop { client, host, .. } = *hop;
     if marks.has(Marks::CONNECTION) {
         remove_named_by_connection(headers)?;
     }
@@ -46,7 +51,7 @@ pub(super) fn prepare_request(
     }
     let mut lines = client.lines.borrow_mut();
     lines.clear();
-    if is_trusted {
+    if hop.is_trusted {
         append_forwarded(headers, host, client, &mut lines);
     } else {
         if marks.has(Marks::FORWARDED) {
@@ -54,6 +59,9 @@ pub(super) fn prepare_request(
         }
         lines.extend_from_slice(&client.peer_lines);
         add_line(&mut lines, b"x-forwarded-host: ", host.as_bytes());
+    }
+    if hop.is_told_twice {
+        add_standard(headers, hop, &mut lines);
     }
     if marks.has(Marks::REQUEST_ID) && has_one_sane_id(headers) {
         return Ok(());
@@ -120,6 +128,25 @@ fn append_forwarded(headers: &mut HeaderMap, host: &HeaderValue, client: &Client
     if !headers.contains_key(X_FORWARDED_HOST) {
         add_line(lines, b"x-forwarded-host: ", host.as_bytes());
     }
+}
+
+/// `Forwarded` (RFC 7239): the trusted proxy's list, if there is one, and its own part at the end. An address of IPv6
+/// and a host are quoted; neither can have a quote in it.
+fn add_standard(headers: &mut HeaderMap, hop: &Hop<'_>, lines: &mut Vec<u8>) {
+    lines.extend_from_slice(b"forwarded: ");
+    for list in headers.get_all(header::FORWARDED).iter().filter(|list| !list.is_empty()) {
+        lines.extend_from_slice(list.as_bytes());
+        lines.extend_from_slice(b", ");
+    }
+    headers.remove(header::FORWARDED);
+    let (before, after): (&[u8], &[u8]) = if hop.client.peer.is_ipv6() { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
+    lines.extend_from_slice(before);
+    lines.extend_from_slice(hop.client.peer_text.as_bytes());
+    lines.extend_from_slice(after);
+    lines.extend_from_slice(b";host=\"");
+    lines.extend_from_slice(hop.host.as_bytes());
+    lines.extend_from_slice(b"\";proto=");
+    add_line(lines, b"", hop.client.scheme.as_str().as_bytes());
 }
 
 #[cold]

@@ -12,9 +12,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::guard::AnswerGuard;
+use super::stream::UpstreamStream;
 
 /// Lines for the next head of a connection, shared by its owner and its socket.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct NextLines {
 /// A socket that puts the due lines into the head that is written next.
 #[derive(Debug)]
 pub(super) struct LineWriter {
-    stream: TcpStream,
+    stream: UpstreamStream,
     next: Rc<NextLines>,
     /// A head with its lines, as far as the socket has not taken it.
     pending: Vec<u8>,
@@ -50,12 +50,12 @@ impl NextLines {
 // === impl LineWriter ===
 
 impl LineWriter {
-    pub(super) fn new(stream: TcpStream, next: Rc<NextLines>) -> Self {
+    pub(super) fn new(stream: UpstreamStream, next: Rc<NextLines>) -> Self {
         Self { stream, next, pending: Vec::new(), written: 0, guard: AnswerGuard::default() }
     }
 
     /// The socket, once nothing of ours is to be written any more.
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> UpstreamStream {
         self.stream
     }
 
@@ -114,7 +114,8 @@ impl AsyncWrite for LineWriter {
 
     #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_pending(cx)
+        ready!(self.poll_pending(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -126,7 +127,7 @@ impl AsyncWrite for LineWriter {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -136,7 +137,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         let next = Rc::<NextLines>::default();
-        let mut writer = LineWriter::new(stream, Rc::clone(&next));
+        let mut writer = LineWriter::new(UpstreamStream::Plain(stream), Rc::clone(&next));
         next.set(b"a: 1\r\n");
         writer.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\nbody\n").await.unwrap();
         writer.write_all(b"more\n").await.unwrap();
@@ -152,7 +153,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         let next = Rc::<NextLines>::default();
-        let mut writer = LineWriter::new(stream, Rc::clone(&next));
+        let mut writer = LineWriter::new(UpstreamStream::Plain(stream), Rc::clone(&next));
         let lines = "x: y\r\n".repeat(2_000_000);
         next.set(lines.as_bytes());
         let mut seen = String::new();

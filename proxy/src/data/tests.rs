@@ -272,6 +272,23 @@ fn bodies_stream_both_ways_and_need_not_fit_into_memory() {
 }
 
 #[test]
+fn while_memory_is_short_requests_are_refused_and_their_connections_closed() {
+    let stable = Backend::answering(200, "stable");
+    let proxy = Setup::new(stable.address, stable.address, 0.0).start();
+    let pressure = proxy.config.admission.pressure();
+    let mut open = proxy.connect();
+    assert_eq!(open.get("").status, 200);
+    pressure.set(0.93);
+    assert_eq!(open.get("").status, 503);
+    assert!(open.is_closed());
+    assert_eq!(proxy.get("").status, 503, "connections are still accepted");
+    assert_eq!(proxy.config.rejections.get(Rejection::Memory), 2);
+    pressure.set(0.5);
+    assert_eq!(proxy.get("").status, 200);
+    assert_eq!(stable.asked(), 2);
+}
+
+#[test]
 fn heads_that_could_be_read_in_two_ways_are_refused_and_reach_nobody() {
     let stable = Backend::answering(200, "stable");
     let proxy = Setup::new(stable.address, stable.address, 0.0).start();

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -18,12 +19,15 @@ use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::admission::Admission;
 use super::gate::Gate;
 use super::lines::{LineWriter, NextLines};
 use super::pool::LocalEndpoint;
+use super::stream::UpstreamStream;
 use super::upload::Upload;
 use crate::counters::bump;
 use crate::endpoint::ConnectionGauge;
+use crate::tls::UpstreamTls;
 
 type Wire = Connection<TokioIo<LineWriter>, Upload>;
 
@@ -70,10 +74,23 @@ impl Drop for Open {
 // === impl Upstream ===
 
 impl Upstream {
-    /// Connects; how long that may take is the caller's business.
-    pub(super) async fn connect(address: SocketAddr, home: &Rc<LocalEndpoint>) -> io::Result<Box<Self>> {
+    /// Connects; how long that may take, the handshake of TLS included, is the caller's business.
+    pub(super) async fn connect(
+        address: SocketAddr,
+        tls: &UpstreamTls,
+        admission: &Admission,
+        home: &Rc<LocalEndpoint>,
+    ) -> io::Result<Box<Self>> {
         let stream = TcpStream::connect(address).await?;
+        if !admission.spares(stream.as_raw_fd()) {
+            return Err(io::Error::other("the last file descriptors are kept"));
+        }
         stream.set_nodelay(true)?;
+        let stream = if home.endpoint.is_tls() {
+            UpstreamStream::Tls(Box::new(tls.wrap(stream, home.endpoint.authority()).await?))
+        } else {
+            UpstreamStream::Plain(stream)
+        };
         let mut builder = http1::Builder::new();
         builder.writev(false).max_header_size(LARGEST_HEAD);
         let lines = Rc::<NextLines>::default();
@@ -108,7 +125,7 @@ impl Upstream {
     }
 
     /// The stream below a connection that has left HTTP, what has come behind the 101, and the count of its being open.
-    pub(super) async fn into_stream(mut self: Box<Self>) -> Option<(TcpStream, Bytes, impl Sized)> {
+    pub(super) async fn into_stream(mut self: Box<Self>) -> Option<(UpstreamStream, Bytes, impl Sized)> {
         let wire = match self.ended.take() {
             Some(ended) => ended,
             None => {

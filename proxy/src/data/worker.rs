@@ -28,6 +28,7 @@ use super::workers::{Limits, Stage, WorkersConfig};
 use crate::access;
 use crate::clock::Clock;
 use crate::exemplars::Exemplars;
+use crate::memory::Pressure;
 use crate::nginx::Registry;
 use crate::snapshot::Snapshot;
 
@@ -47,6 +48,8 @@ pub(super) struct Worker {
     pub(super) clock: Clock,
     pub(super) limits: Limits,
     pub(super) admission: Arc<Admission>,
+    /// Beside the admission, whose counters change with every connection of every worker.
+    pub(super) pressure: Arc<Pressure>,
     pub(super) deadlines: Deadlines,
     pub(super) ids: RequestIds,
     pub(super) rejections: Arc<Rejections>,
@@ -158,6 +161,7 @@ impl Worker {
             clock: config.clock,
             limits: config.limits.clone(),
             admission: Arc::clone(&config.admission),
+            pressure: config.admission.pressure(),
             deadlines: Deadlines::new(),
             ids: RequestIds::new(),
             rejections: Arc::clone(&config.rejections),

@@ -44,7 +44,7 @@ pub enum CaError {
 }
 
 /// Read at the first use, off the start of the process, and kept.
-static SYSTEM: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| mk_config(system_roots()));
+pub(crate) static SYSTEM: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| mk_config(system_roots()));
 
 // === impl Trust ===
 
@@ -82,7 +82,7 @@ pub(crate) fn add_authorities(roots: &mut RootCertStore, file: &Path) -> Result<
 }
 
 /// A machine without roots trusts nobody: then each connection fails and says so.
-fn system_roots() -> RootCertStore {
+pub(crate) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots

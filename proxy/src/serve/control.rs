@@ -99,6 +99,7 @@ async fn take(change: Reload, running: &Config, settings: &Settings, pilot: &Pil
             Some(what) => format!("{what} can't be changed while running: restart the proxy"),
             None => {
                 settings.follow(&config);
+                config.upstream.tls.warn();
                 // Before the pilot, so that who is new hears what follows from the change.
                 pilot.notifier().configure(config.notifications.clone());
                 if pilot.apply(*config).await.is_ok() {

@@ -54,13 +54,13 @@ pub(super) struct Counts {
     pub(super) refused: AtomicU64,
 }
 
-/// Why a listener can't speak TLS.
+/// Why a side can't speak TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A pair is none.
     #[error(transparent)]
     Pair(#[from] PairError),
-    /// The authorities for clients are none.
+    /// The authorities for the other side are none.
     #[error("{}: {}", .0.display(), .1)]
     ClientCa(PathBuf, CaError),
     /// Something of rustls.

@@ -8,7 +8,7 @@ use sluice_tests::wait::holds;
 use sluice_tests::{Backend, Config, Issuer, Leaf, Request, Sluice, TlsClient, Wire, eventually};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::ProtocolVersion;
+use tokio_rustls::rustls::{HandshakeKind, ProtocolVersion};
 
 const HOST: &str = "shop.example";
 
@@ -133,6 +133,28 @@ async fn clients_show_certificates_where_they_have_to() {
 }
 
 #[tokio::test]
+async fn who_may_come_in_changes_with_the_authoritys_file_and_no_session_outlives_it() {
+    let stable = Backend::start("v1").await;
+    let (issuer, former, present) = (Issuer::new("servers"), Issuer::new("former"), Issuer::new("present"));
+    let mut tls = one_certificate();
+    tls["clientCa"] = json!("clients.pem");
+    let mut sluice = prepare(&stable, &issuer.issue(&[HOST]), tls);
+    sluice.write_file("clients.pem", &former.pem());
+    sluice.run().await;
+    let client = TlsClient::trusting(&issuer).showing(&former.issue(&["client"])).remembering();
+    for _ in 0..3 {
+        assert_eq!(try_all(&client, sluice.address()).await.expect("an answer"), 200);
+    }
+    sluice.write_file("clients.pem", &present.pem());
+    let newcomer = TlsClient::trusting(&issuer).showing(&present.issue(&["client"]));
+    eventually("clients of the new authority are let in", async || {
+        try_all(&newcomer, sluice.address()).await.map_err(|error| error.to_string())
+    })
+    .await;
+    assert!(try_all(&client, sluice.address()).await.is_err(), "a ticket of a client that is not known any more");
+}
+
+#[tokio::test]
 async fn a_new_pair_is_taken_over_under_load_and_open_connections_go_on() {
     let stable = Backend::start("v1").await;
     let issuer = Issuer::new("authority");
@@ -239,6 +261,8 @@ async fn garbage_and_silence_instead_of_a_handshake_end_at_the_deadline_and_are_
     let mut sluice = prepare(&stable, &issuer.issue(&[HOST]), one_certificate());
     sluice.rewrite(|config| config.set("/listeners/0/setupTimeout", json!("300ms")));
     sluice.run().await;
+    // Only looks whether somebody listens.
+    drop(Wire::connect(sluice.address()).await.expect("the proxy listens"));
     // The beginning of a ClientHello that announces more than ever comes.
     let beginnings: [&[u8]; 4] =
         [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[0xff; 64], &[22, 3, 1, 64, 0, 1, 0, 63, 252, 3, 3]];
@@ -335,5 +359,118 @@ async fn check_refuses_pairs_that_are_none_with_their_place() {
         };
         checked.assert_code(i32::from(!wrong.is_empty()));
         assert!(output.contains(words) && output.contains(&place), "{tls}: {place} and {words:?} expected:\n{output}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_by_any_worker_and_not_after_a_change_of_certificates() {
+    let stable = Backend::start("v1").await;
+    let issuer = Issuer::new("authority");
+    let (old, new) = (issuer.issue(&[HOST]), issuer.issue(&[HOST]));
+    let mut sluice = prepare(&stable, &old, one_certificate());
+    sluice.run().await;
+    for client in [TlsClient::trusting(&issuer).only_1_2(), TlsClient::trusting(&issuer).only_1_3()] {
+        write_pair(&sluice, "shop", &old);
+        eventually("the first certificate is presented", async || {
+            let is_old = presented(&client, sluice.address(), HOST).await == old.der().to_vec();
+            holds(is_old, || "the other".to_owned())
+        })
+        .await;
+        let client = client.remembering();
+        let kind = async || {
+            let mut wire = client.connect(sluice.address(), HOST).await.expect("a handshake");
+            assert_eq!(ask(&mut wire).await.expect("an answer").status, 200);
+            wire.stream().get_ref().1.handshake_kind()
+        };
+        assert_eq!(kind().await, Some(HandshakeKind::Full));
+        // Two workers: some of these reach the one that did not issue the ticket.
+        for _ in 0..6 {
+            assert_eq!(kind().await, Some(HandshakeKind::Resumed));
+        }
+        write_pair(&sluice, "shop", &new);
+        eventually("the next certificate is presented", async || {
+            let is_new = presented(&client, sluice.address(), HOST).await == new.der().to_vec();
+            holds(is_new, || "the first".to_owned())
+        })
+        .await;
+        assert_eq!(kind().await, Some(HandshakeKind::Full));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_the_middle_of_an_upload_arrives_and_the_end_is_said() {
+    let stable = Backend::start("v1").await;
+    let issuer = Issuer::new("authority");
+    let mut sluice = prepare(&stable, &issuer.issue(&[HOST]), one_certificate());
+    sluice.run().await;
+    let mut wire = TlsClient::trusting(&issuer).connect(sluice.address(), HOST).await.expect("a handshake");
+    // Refused by its head, while the client goes on sending.
+    wire.write(b"TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n").await.expect("it can be written");
+    wire.write(&[b'x'; 200_000]).await.expect("it can be written");
+    assert_eq!(wire.read_response(false).await.expect("an answer").status, 405);
+    // Without close_notify this read would fail: the end could be somebody else's cut.
+    let mut stream = wire.into_stream();
+    let mut rest = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await.expect("an orderly end");
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_finished_when_the_proxy_ends() {
+    let stable = Backend::start("v1").await;
+    let issuer = Issuer::new("authority");
+    let mut sluice = prepare(&stable, &issuer.issue(&[HOST]), one_certificate());
+    sluice.run().await;
+    let mut wire = TlsClient::trusting(&issuer).connect(sluice.address(), HOST).await.expect("a handshake");
+    wire.write(&Request::get("/wait").host(HOST).to_bytes()).await.expect("it can be written");
+    eventually("the upstream is asked", async || holds(stable.requests() == 1, || "not yet".to_owned())).await;
+    sluice.terminate();
+    eventually("it drains", async || holds(sluice.log().contains("draining"), || sluice.log())).await;
+    stable.open_gate();
+    assert_eq!(wire.read_response(false).await.expect("an answer").arm(), "v1");
+    drop(wire);
+    assert_eq!(sluice.ended().await, Some(0));
+}
+
+/// Runs a program of the machine with nothing to read; `None`, and a line that says so, where it is missing.
+async fn run_tool(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let (program, arguments) = (program.to_owned(), arguments.iter().map(|&a| a.to_owned()).collect::<Vec<_>>());
+    let run = move || {
+        std::process::Command::new(&program).args(&arguments).stdin(std::process::Stdio::null()).output().map_err(
+            |error| {
+                eprintln!("{program} is not installed ({error}): this part of the test steps aside");
+            },
+        )
+    };
+    let output = tokio::task::spawn_blocking(run).await.expect("it does not panic").ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[tokio::test]
+async fn others_programs_are_served_and_old_versions_refused() {
+    let stable = Backend::start("v1").await;
+    let issuer = Issuer::new("authority");
+    let mut sluice = prepare(&stable, &issuer.issue(&[HOST]), one_certificate());
+    sluice.write_file("ca.pem", &issuer.pem());
+    sluice.run().await;
+    let (address, port) = (sluice.address().to_string(), sluice.address().port());
+    let ca = sluice.directory().join("ca.pem").display().to_string();
+    let resolve = format!("{HOST}:{port}:127.0.0.1");
+    let url = format!("https://{HOST}:{port}/echo");
+    for version in ["--tlsv1.2", "--tlsv1.3"] {
+        let arguments = ["-sS", "--noproxy", "*", version, "--cacert", &ca, "--resolve", &resolve, &url];
+        if let Some((is_good, said)) = run_tool("curl", &arguments).await {
+            assert!(is_good && said.contains("x-forwarded-proto"), "{version}: {said}");
+        }
+    }
+    let arguments = ["s_client", "-connect", &address, "-servername", HOST, "-CAfile", &ca, "-verify_return_error"];
+    for (version, is_served) in [("-tls1_1", false), ("-tls1", false), ("-tls1_2", true), ("-tls1_3", true)] {
+        // Old versions are off in the program's own defaults; at this level it would speak them.
+        let with = [&arguments[..], &[version, "-cipher", "DEFAULT:@SECLEVEL=0"]].concat();
+        if let Some((is_good, said)) = run_tool("openssl", &with).await {
+            assert_eq!(is_good, is_served, "{version}: {said}");
+            assert!(is_served || said.contains(" alert "), "{version}: {said}");
+        }
     }
 }
