@@ -23,6 +23,7 @@ mod error;
 mod filters;
 mod flight;
 mod gate;
+mod grpc;
 pub mod guard;
 mod handle;
 mod head;

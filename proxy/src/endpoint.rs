@@ -17,12 +17,15 @@ pub const EJECT_US: u64 = 5_000_000;
 /// What stands before an address that is spoken to by TLS.
 pub const HTTPS: &str = "https://";
 
+/// What stands before an address that is spoken to in HTTP/2, without TLS.
+pub const H2C: &str = "h2c://";
+
 /// One `host:port` of an arm.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Unique in the process; keys the workers' connection pools.
     pub id: u64,
-    /// As written in the configuration: `host:port`, or `https://host:port`.
+    /// As written in the configuration: `host:port`, `https://host:port`, or `h2c://host:port`.
     pub address: Arc<str>,
     /// No arm's: it is asked about requests, and a health check meant for arms says nothing of it.
     pub is_helper: bool,
@@ -83,6 +86,11 @@ impl Endpoint {
         authority(&self.address)
     }
 
+    /// Whether it is spoken to in HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        self.address.starts_with(H2C)
+    }
+
     /// Whether it is spoken to by TLS.
     pub fn is_tls(&self) -> bool {
         self.address.starts_with(HTTPS)
@@ -134,7 +142,7 @@ impl Endpoint {
 }
 
 fn authority(address: &str) -> &str {
-    address.strip_prefix(HTTPS).unwrap_or(address)
+    [HTTPS, H2C].iter().find_map(|scheme| address.strip_prefix(scheme)).unwrap_or(address)
 }
 
 #[cfg(test)]

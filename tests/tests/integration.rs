@@ -19,6 +19,7 @@ mod integration {
     mod exposition;
     mod forwarding;
     mod gates;
+    mod grpc;
     mod harness;
     mod hostile;
     mod http2;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::host;
 use super::scope::Scope;
-use crate::endpoint::HTTPS;
+use crate::endpoint::{H2C, HTTPS};
 
 /// An IP address and port to listen on; port 0 lets the system choose.
 pub(super) fn listen(text: &str, scope: &Scope<'_>) -> Option<SocketAddr> {
@@ -38,15 +38,13 @@ pub(super) fn endpoints(written: &[String], scope: &Scope<'_>) -> Option<Vec<Arc
     (endpoints.len() == written.len()).then_some(endpoints)
 }
 
-/// `host:port` in its one spelling, behind `https://` if that is written: an IPv4 address, an IPv6 address in brackets, or a name in lower case.
+/// `host:port` in its one spelling, behind `https://` or `h2c://` if that is written: an IPv4 address, an IPv6 address in brackets, or a name in lower case.
 ///
 /// # Errors
 /// One sentence that names the value and what is allowed.
 pub fn endpoint(text: &str) -> Result<Arc<str>, String> {
-    match text.strip_prefix(HTTPS) {
-        None => authority(text),
-        Some(rest) => authority(rest).map(|authority| format!("{HTTPS}{authority}").into()),
-    }
+    let scheme = [HTTPS, H2C].into_iter().find(|scheme| text.starts_with(scheme)).unwrap_or_default();
+    authority(&text[scheme.len()..]).map(|authority| format!("{scheme}{authority}").into())
 }
 
 fn authority(text: &str) -> Result<Arc<str>, String> {
@@ -54,7 +52,7 @@ fn authority(text: &str) -> Result<Arc<str>, String> {
         Err(format!("{text:?}: host:port such as 127.0.0.1:9001, \"[::1]:9001\" or shop:80 is expected{why}"))
     };
     if text.contains("://") {
-        return refused(", with no other scheme before it than https://");
+        return refused(", with no other scheme before it than https:// and h2c://");
     }
     let Some((host, port)) = text.rsplit_once(':') else {
         return refused("; the port is missing");

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use super::connection::Client;
 use super::deadlines::{Expiry, Phase};
 use super::flight::Flight;
+use super::grpc;
 use super::upstream::Upstream;
 use crate::counters::FailureKind;
 use crate::limit::Permit;
@@ -30,12 +31,25 @@ pub(super) enum Body {
     Passed(Passage),
 }
 
+/// What an answer's head says of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    EventStream,
+    /// A gRPC call whose status is still to come.
+    Call,
+}
+
 /// An answer on its way through.
 #[derive(Debug)]
 pub(super) struct Passage {
     client: Rc<Client>,
     body: Incoming,
     upstream: Option<Box<Upstream>>,
+    /// The upstream connection has a task of its own.
+    is_shared: bool,
+    /// How the call ended is said at its end.
+    is_grpc: bool,
     /// None for what is not counted: plain routes, second attempts.
     flight: Option<Flight>,
     /// It broke off; what came before is on its way to the client.
@@ -59,13 +73,23 @@ impl Passage {
         body: Incoming,
         upstream: Box<Upstream>,
         flight: Option<Flight>,
-        is_event_stream: bool,
+        kind: Kind,
     ) -> Self {
-        let mut passage =
-            Self { client: Rc::clone(client), body, upstream: Some(upstream), flight, broken: None, permit: None };
+        let mut passage = Self {
+            client: Rc::clone(client),
+            body,
+            is_shared: upstream.is_shared(),
+            upstream: Some(upstream),
+            is_grpc: kind == Kind::Call,
+            flight,
+            broken: None,
+            permit: None,
+        };
         if passage.body.is_end_stream() {
             passage.complete();
-        } else if is_event_stream {
+        } else if passage.is_grpc {
+            passage.begin_call();
+        } else if kind == Kind::EventStream {
             passage.begin_stream();
         } else {
             client.slot.enter(Phase::Answering);
@@ -81,7 +105,7 @@ impl Passage {
     /// Another body is sent in its place. What has come of this one is read, so that the connection can be used again;
     /// more is not waited for. What came of the attempt is known by its status.
     pub(super) fn abandon(mut self) {
-        while let Poll::Ready(Some(Ok(_))) = self.poll_arrived() {}
+        while let Poll::Ready(Some(Ok(_))) = self.poll_arrived(&mut Context::from_waker(Waker::noop())) {}
         if self.upstream.take().is_some() {
             self.complete();
         }
@@ -97,9 +121,30 @@ impl Passage {
         }
     }
 
+    /// A call may go on for as long as its two ends like; how fast it was is known now.
+    #[cold]
+    fn begin_call(&mut self) {
+        self.client.slot.enter(Phase::Streaming);
+        if let Some(flight) = &mut self.flight {
+            flight.streaming(self.client.now_us());
+        }
+    }
+
+    /// How the call ended, from its trailers.
+    #[cold]
+    fn end_call(&mut self, trailers: Option<&http::HeaderMap>) {
+        if let Some(flight) = &mut self.flight {
+            flight.answering(grpc::as_http(trailers));
+        }
+        self.is_grpc = false;
+    }
+
     /// The last byte is through.
     #[inline]
     fn complete(&mut self) {
+        if self.is_grpc {
+            self.end_call(None);
+        }
         let now_us = self.client.now_us();
         if let Some(mut flight) = self.flight.take() {
             flight.answered(now_us);
@@ -136,10 +181,18 @@ impl Passage {
 
     /// Takes what has arrived; the upstream connection wakes nobody who is not asking anyway.
     #[inline]
-    fn poll_arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_arrived(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let body = Pin::new(&mut self.body);
-        match self.client.slot.gate.pass(|_| body.poll_frame(&mut Context::from_waker(Waker::noop()))) {
+        let polled = if self.is_shared {
+            body.poll_frame(cx)
+        } else {
+            self.client.slot.gate.pass(|_| body.poll_frame(&mut Context::from_waker(Waker::noop())))
+        };
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref().filter(|_| self.is_grpc) {
+                    self.end_call(Some(trailers));
+                }
                 self.client.slot.progressed();
                 self.client.report.sent(frame.data_ref().map_or(0, Bytes::len));
                 if self.body.is_end_stream() {
@@ -189,7 +242,7 @@ impl HttpBody for Body {
     type Error = BrokenOff;
 
     #[inline]
-    fn poll_frame(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let passage = match self.get_mut() {
             Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Passed(passage) => passage,
@@ -197,11 +250,14 @@ impl HttpBody for Body {
         if let Some(broken) = passage.broken {
             return Poll::Ready(Some(Err(broken)));
         }
-        let arrived = passage.poll_arrived();
+        let arrived = passage.poll_arrived(cx);
         // Without upstream it has just broken off.
         let Some(upstream) = passage.upstream.as_mut().filter(|_| arrived.is_pending()) else { return arrived };
+        if passage.is_shared {
+            return passage.poll_expired();
+        }
         upstream.drive(&passage.client.slot.gate);
-        match passage.poll_arrived() {
+        match passage.poll_arrived(cx) {
             Poll::Pending if passage.upstream.is_some() => passage.poll_expired(),
             arrived => arrived,
         }

@@ -15,12 +15,13 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
-use super::answer::{Body, Passage};
+use super::answer::{Body, Kind, Passage};
 use super::connection::Client;
 use super::deadlines::{Expiry, Phase};
 use super::error::Error;
 use super::filters::Filtered;
 use super::flight::Flight;
+use super::grpc;
 use super::head::{Marks, is_plain_chunked};
 use super::headers::prepare_answer;
 use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
@@ -214,6 +215,23 @@ fn is_too_large(error: &hyper::Error) -> bool {
     matches!(cause, Some(UploadError::TooLarge))
 }
 
+/// What kind of answer begins, and what is known of a call by now.
+fn kind_of(answer: &Response<Incoming>, marks: Marks) -> (Kind, Option<u16>) {
+    let status = answer.status().as_u16();
+    if !marks.has(Marks::GRPC) {
+        let kind = if marks.has(Marks::EVENT_STREAM) { Kind::EventStream } else { Kind::Plain };
+        return (kind, Some(status));
+    }
+    if status != 200 {
+        // Any other is a failure of the call.
+        return (Kind::Plain, Some(status.max(500)));
+    }
+    if grpc::has_status(answer.headers()) {
+        return (Kind::Plain, grpc::as_http(Some(answer.headers())));
+    }
+    (Kind::Call, None)
+}
+
 // === impl Arrival ===
 
 impl Arrival {
@@ -242,15 +260,15 @@ impl Arrival {
     #[inline]
     pub(super) fn pass(self, client: &Rc<Client>, mut flight: Option<Flight>) -> Response<Body> {
         let Self { answer, upstream, marks } = self;
+        let (kind, status) = kind_of(&answer, marks);
         if let Some(flight) = &mut flight {
-            flight.answering(answer.status().as_u16());
+            flight.answering(status);
         }
         client.report.answering(client, answer.status().as_u16());
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return answer.map(|_| switch(client, upstream, flight));
         }
-        let is_event_stream = marks.has(Marks::EVENT_STREAM);
-        answer.map(|body| Body::Passed(Passage::new(client, body, upstream, flight, is_event_stream)))
+        answer.map(|body| Body::Passed(Passage::new(client, body, upstream, flight, kind)))
     }
 
     /// Gets rid of an answer that nobody shall see. What has arrived with its head is read, so that the connection can

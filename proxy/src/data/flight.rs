@@ -36,10 +36,11 @@ impl Flight {
         Self { client: Rc::clone(client), rollout: Rc::clone(rollout), trial: Some(trial), status: None }
     }
 
-    /// The head of the answer is passed on.
+    /// The head of the answer is passed on, with this status. A call has none until it has ended, nor if its client has
+    /// cancelled it.
     #[inline]
-    pub(super) fn answering(&mut self, status: u16) {
-        self.status = Some(status);
+    pub(super) fn answering(&mut self, status: Option<u16>) {
+        self.status = status;
     }
 
     /// The head of an endless answer is passed on.

@@ -307,6 +307,6 @@ mod tests {
         }
         // Every byte is copied into hyper's place for it, once per request.
         let size = size_of(handle);
-        assert!(size <= 1_344, "{size} bytes");
+        assert!(size <= 1_440, "{size} bytes");
     }
 }

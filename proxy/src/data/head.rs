@@ -38,6 +38,8 @@ impl Marks {
     /// `Content-Length` with zeros in front, which some take for an octal number.
     pub(super) const PADDED_LENGTH: Self = Self(1 << 11);
 
+    /// `Content-Type: application/grpc`.
+    pub(super) const GRPC: Self = Self(1 << 13);
     /// `Upgrade`.
     pub(super) const UPGRADE: Self = Self(1 << 12);
 
@@ -74,7 +76,8 @@ impl Marks {
                 Self::CONTENT_LENGTH
             }
             "content-length" => Self::CONTENT_LENGTH,
-            "content-type" if is_event_stream(value) => Self::EVENT_STREAM,
+            "content-type" if begins(value, b"text/event-stream") => Self::EVENT_STREAM,
+            "content-type" if begins(value, b"application/grpc") => Self::GRPC,
             "upgrade" => {
                 self.add(Self::UPGRADE);
                 Self::ONE_HOP
@@ -95,9 +98,8 @@ impl Marks {
     }
 }
 
-fn is_event_stream(value: &HeaderValue) -> bool {
-    const NAME: &[u8] = b"text/event-stream";
-    value.as_bytes().get(..NAME.len()).is_some_and(|start| start.eq_ignore_ascii_case(NAME))
+fn begins(value: &HeaderValue, name: &[u8]) -> bool {
+    value.as_bytes().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
 /// Checks a request's head and puts it into the form in which it is routed and forwarded: origin form, one `Host`.

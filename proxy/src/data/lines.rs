@@ -45,6 +45,11 @@ impl NextLines {
         own.extend_from_slice(lines);
         self.is_due.set(true);
     }
+
+    /// The lines, for whoever writes no head as bytes.
+    pub(super) fn with(&self, read: impl FnOnce(&[u8])) {
+        read(&self.lines.borrow());
+    }
 }
 
 // === impl LineWriter ===

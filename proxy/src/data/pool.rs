@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sluice_engine::split;
 
-use super::upstream::Upstream;
+use super::upstream::{SharedSender, Upstream};
 use crate::endpoint::{ConnectionGauge, Endpoint};
 
 /// A connection that was at rest for so long may meet the peer's idle time-out; one in steady use does not.
@@ -28,6 +28,8 @@ pub(super) struct LocalEndpoint {
     pub(super) key: u64,
     /// The warmest at the back.
     idle: RefCell<VecDeque<Box<Upstream>>>,
+    /// The connection of all requests, to an endpoint that speaks HTTP/2.
+    shared: RefCell<Option<SharedSender>>,
     keep: Cell<usize>,
     /// The peer has closed a resting connection before.
     closes: Cell<bool>,
@@ -57,7 +59,7 @@ impl LocalEndpoint {
         let gauge = endpoint.add_gauge();
         let key = split::salt(&["endpoint", &endpoint.address]);
         let (keep, closes) = (Cell::new(DEFAULT_KEEP), Cell::new(false));
-        Self { endpoint, key, idle: RefCell::default(), keep, closes, gauge }
+        Self { endpoint, key, idle: RefCell::default(), shared: RefCell::default(), keep, closes, gauge }
     }
 
     /// Where a connection says that it is open.
@@ -71,7 +73,12 @@ impl LocalEndpoint {
     }
 
     /// The connection that rested last: it is the least likely to have been closed, and lets the others grow old.
-    pub(super) fn take_idle(&self) -> Option<Box<Upstream>> {
+    pub(super) fn take_idle(self: &Rc<Self>) -> Option<Box<Upstream>> {
+        if self.endpoint.is_http2() {
+            let shared = self.shared.borrow();
+            let open = shared.as_ref().filter(|sender| !sender.is_closed());
+            return open.map(|sender| Box::new(Upstream::part_of(sender.clone(), self)));
+        }
         let mut idle = self.idle.borrow_mut();
         let taken = idle.pop_back();
         self.show_idle(idle.len());
@@ -89,12 +96,19 @@ impl LocalEndpoint {
     /// Closes all that rest: they were made in a way that does not hold any more.
     pub(super) fn close_idle(&self) {
         self.idle.borrow_mut().clear();
+        *self.shared.borrow_mut() = None;
         self.show_idle(0);
+    }
+
+    /// Other requests may use this connection too.
+    pub(super) fn share(&self, sender: SharedSender) {
+        *self.shared.borrow_mut() = Some(sender);
     }
 
     /// The peer has closed a connection that rested, or that was about to.
     pub(super) fn closes_at_rest(&self) {
         self.closes.set(true);
+        *self.shared.borrow_mut() = None;
     }
 
     /// Whether the peer may be closing this connection right now: it has rested for a while, or this peer is known for it.

@@ -3,6 +3,8 @@
 //! No task of its own: whoever has the connection polls it, and between requests it rests in the pool of its worker.
 //! What has closed meanwhile is found out when the next request is offered to it, which gives the request back unsent.
 
+mod shared;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -13,9 +15,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -34,9 +38,17 @@ type Wire = Connection<TokioIo<LineWriter>, Upload>;
 /// Largest answer head in bytes; more is a protocol error.
 const LARGEST_HEAD: usize = 64 * 1024;
 
-/// A connection that speaks HTTP/1.1.
+/// What a shared connection is asked through.
+pub(super) type SharedSender = http2::SendRequest<Upload>;
+
+enum Sender {
+    Http1(SendRequest<Upload>),
+    Http2(SharedSender),
+}
+
+/// A connection that speaks HTTP/1.1, or a request's part in one that speaks HTTP/2.
 pub(super) struct Upstream {
-    sender: SendRequest<Upload>,
+    sender: Sender,
     /// Our own lines of the next head.
     lines: Rc<NextLines>,
     /// None once it has come to its end. Dropping it is what gives an unsent request back and ends a body.
@@ -50,7 +62,8 @@ pub(super) struct Upstream {
     pub(super) idle_since_us: u64,
     /// Where it rests; weak, since the pool holds it while it does.
     home: Weak<LocalEndpoint>,
-    _open: Open,
+    /// None for a shared connection, whose task counts.
+    open: Option<Open>,
 }
 
 /// Counts a connection for as long as it is open.
@@ -91,13 +104,18 @@ impl Upstream {
         } else {
             UpstreamStream::Plain(stream)
         };
+        if home.endpoint.is_http2() {
+            let sender = shared::connect(stream, Open::new(home.gauge())).await?;
+            home.share(sender.clone());
+            return Ok(Box::new(Self { reused: false, ..Self::part_of(sender, home) }));
+        }
         let mut builder = http1::Builder::new();
         builder.writev(false).max_header_size(LARGEST_HEAD);
         let lines = Rc::<NextLines>::default();
         let io = TokioIo::new(LineWriter::new(stream, Rc::clone(&lines)));
         let (sender, wire) = builder.handshake(io).await.map_err(io::Error::other)?;
         Ok(Box::new(Self {
-            sender,
+            sender: Sender::Http1(sender),
             lines,
             wire: Some(Box::pin(wire)),
             ended: None,
@@ -105,8 +123,30 @@ impl Upstream {
             reused: false,
             idle_since_us: 0,
             home: Rc::downgrade(home),
-            _open: Open::new(home.gauge()),
+            open: Some(Open::new(home.gauge())),
         }))
+    }
+
+    /// A request's part in a shared connection.
+    pub(super) fn part_of(sender: SharedSender, home: &Rc<LocalEndpoint>) -> Self {
+        Self {
+            sender: Sender::Http2(sender),
+            lines: Rc::default(),
+            wire: None,
+            ended: None,
+            keeps_ended: false,
+            reused: true,
+            // It does not rest.
+            idle_since_us: u64::MAX,
+            home: Rc::downgrade(home),
+            open: None,
+        }
+    }
+
+    /// Whether others use the connection too, so that it is driven by a task of its own.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
     }
 
     /// Polls the connection under the gate of the client's connection. After that, whatever it could do is done.
@@ -135,7 +175,7 @@ impl Upstream {
             }
         };
         let parts = Pin::into_inner(wire).into_parts();
-        Some((parts.io.into_inner().into_stream(), parts.read_buf, self._open))
+        Some((parts.io.into_inner().into_stream(), parts.read_buf, self.open))
     }
 
     /// Lines of our own for the head of the next request.
@@ -153,8 +193,12 @@ impl Upstream {
         gate: &Gate,
         mut stop: impl FnMut() -> Option<E>,
     ) -> Sent<E> {
+        let sender = match &mut self.sender {
+            Sender::Http1(sender) => sender,
+            Sender::Http2(sender) => return Box::pin(send_shared(sender, &self.lines, slot, stop)).await,
+        };
         let Some(request) = slot.take() else { return Sent::Failed(None) };
-        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+        let mut answer = std::pin::pin!(sender.try_send_request(request));
         let (wire, ended, keeps) = (&mut self.wire, &mut self.ended, self.keeps_ended);
         std::future::poll_fn(|_| {
             if keeps {
@@ -186,11 +230,12 @@ impl Upstream {
 
     /// Puts the connection to rest if its exchange is complete, else closes it.
     pub(super) fn release(mut self: Box<Self>, gate: &Gate, now_us: u64) {
-        if !self.sender.is_ready() {
+        let is_ready = |upstream: &Self| matches!(&upstream.sender, Sender::Http1(sender) if sender.is_ready());
+        if !is_ready(&self) {
             self.drive(gate);
         }
         if !self.is_finished()
-            && self.sender.is_ready()
+            && is_ready(&self)
             && let Some(home) = self.home.upgrade()
         {
             self.reused = true;
@@ -204,6 +249,30 @@ impl Upstream {
         let mut noop = Context::from_waker(Waker::noop());
         self.wire.as_mut().is_some_and(|wire| wire.as_mut().poll(&mut noop).is_pending())
     }
+}
+
+/// Sends a request on a shared connection.
+async fn send_shared<E>(
+    sender: &mut SharedSender,
+    lines: &NextLines,
+    slot: &mut Option<Request<Upload>>,
+    mut stop: impl FnMut() -> Option<E>,
+) -> Sent<E> {
+    let Some(mut request) = slot.take() else { return Sent::Failed(None) };
+    lines.with(|lines| shared::translate(&mut request, lines, &Scheme::HTTP));
+    let mut answer = std::pin::pin!(sender.try_send_request(request));
+    std::future::poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(Ok(answer)) => Poll::Ready(Sent::Answered(answer)),
+        Poll::Ready(Err(mut error)) => {
+            *slot = error.take_message();
+            if let Some(request) = slot {
+                shared::translate_back(request);
+            }
+            Poll::Ready(Sent::Failed(Some(error.into_error())))
+        }
+        Poll::Pending => stop().map_or(Poll::Pending, |reason| Poll::Ready(Sent::Stopped(reason))),
+    })
+    .await
 }
 
 /// The same, and what has come to its end is not dropped.

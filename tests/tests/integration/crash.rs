@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sluice_api::{Phase, Reason};
+use sluice_api::{Phase, Reason, RolloutStatus};
 use sluice_tests::wait::holds;
 use sluice_tests::{Config, Load, Request, Sluice, eventually};
 
@@ -29,8 +29,8 @@ async fn a_kill_during_a_step_leads_back_to_the_same_step() {
     ] } });
     let mut sluice = Sluice::start(Config::with_canary(&stable, &canary).strategy(strategy)).await;
     let load = Load::get(sluice.address()).rate(400).start();
-    let before = sluice.until_is(Phase::Paused, Reason::PauseStep).await;
-    assert_eq!(before.weight.in_force, 40.0);
+    let is_second = |status: &RolloutStatus| status.reason == Reason::PauseStep && status.weight.in_force == 40.0;
+    let before = sluice.until("it waits at the second step", is_second).await;
     load.stop().await.assert_no_failures();
     sluice.restart().await;
     let after = sluice.until_weight(40.0).await;
