@@ -15,6 +15,7 @@ mod attempt;
 pub mod budget;
 pub mod choose;
 mod client_address;
+mod compressed;
 mod connection;
 mod deadlines;
 mod error;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::compressed::Compressed;
 use super::connection::Client;
 use super::deadlines::{Expiry, Phase};
 use super::flight::Flight;
@@ -28,6 +29,8 @@ pub(super) enum Body {
     Text(Option<Bytes>),
     /// What the upstream sends.
     Passed(Passage),
+    /// The same, compressed.
+    Compressed(Box<Compressed>),
 }
 
 /// An answer on its way through.
@@ -48,6 +51,15 @@ pub(super) struct Passage {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the upstream broke off its answer: {}", .0.label())]
 pub(super) struct BrokenOff(FailureKind);
+
+// === impl BrokenOff ===
+
+impl BrokenOff {
+    /// It is our own fault.
+    pub(super) fn here() -> Self {
+        Self(FailureKind::Protocol)
+    }
+}
 
 // === impl Passage ===
 
@@ -155,6 +167,27 @@ impl Passage {
         }
     }
 
+    /// The next piece of the body; the upstream connection is driven here.
+    #[inline]
+    pub(super) fn poll_passed(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(broken) = self.broken {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        let arrived = self.poll_arrived();
+        // Without upstream it has just broken off.
+        let Some(upstream) = self.upstream.as_mut().filter(|_| arrived.is_pending()) else { return arrived };
+        upstream.drive(&self.client.slot.gate);
+        match self.poll_arrived() {
+            Poll::Pending if self.upstream.is_some() => self.poll_expired(),
+            arrived => arrived,
+        }
+    }
+
+    /// The last byte has come already.
+    pub(super) fn is_over(&self) -> bool {
+        self.upstream.is_none()
+    }
+
     /// The upstream has nothing for now; has it had long enough?
     fn poll_expired(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.client.slot.take_expired() {
@@ -185,20 +218,10 @@ impl HttpBody for Body {
 
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let passage = match self.get_mut() {
-            Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Passed(passage) => passage,
-        };
-        if let Some(broken) = passage.broken {
-            return Poll::Ready(Some(Err(broken)));
-        }
-        let arrived = passage.poll_arrived();
-        // Without upstream it has just broken off.
-        let Some(upstream) = passage.upstream.as_mut().filter(|_| arrived.is_pending()) else { return arrived };
-        upstream.drive(&passage.client.slot.gate);
-        match passage.poll_arrived() {
-            Poll::Pending if passage.upstream.is_some() => passage.poll_expired(),
-            arrived => arrived,
+        match self.get_mut() {
+            Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Passed(passage) => passage.poll_passed(),
+            Self::Compressed(compressed) => compressed.poll_frame(),
         }
     }
 
@@ -206,6 +229,7 @@ impl HttpBody for Body {
         match self {
             Self::Text(text) => text.is_none(),
             Self::Passed(passage) => passage.body.is_end_stream(),
+            Self::Compressed(compressed) => compressed.is_over(),
         }
     }
 
@@ -213,6 +237,7 @@ impl HttpBody for Body {
         match self {
             Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             Self::Passed(passage) => passage.body.size_hint(),
+            Self::Compressed(_) => SizeHint::new(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! nothing that a route sets can direct a request.
 
 mod basic_auth;
+mod compression;
 mod cors;
 mod endpoints;
 mod external_auth;
@@ -33,7 +34,7 @@ use super::random::Random;
 use super::reject::Rejection;
 use super::stop::Stop;
 use super::upload::Upload;
-use crate::config::filters::{Balance, ErrorPages, PathChange, Rewrite};
+use crate::config::filters::{Balance, Encoding, ErrorPages, PathChange, Rewrite};
 use crate::config::{RouteFilters, UpstreamSettings};
 use crate::limit::{Excess, Permit};
 use crate::snapshot::{Filters, Located};
@@ -79,6 +80,8 @@ pub(super) struct Filtered {
     /// What came with a yes of whoever was asked.
     granted: Granted,
     wish: Wish,
+    /// How the answer may be compressed.
+    encoding: Option<Encoding>,
 }
 
 // === impl LocalFilters ===
@@ -103,7 +106,10 @@ impl Filtered {
         let matched = asking.located.matched as usize;
         let wish = Wish::of(filters.view.settings.affinity.as_ref(), asking.headers);
         let filters = Rc::clone(filters);
-        let mut filtered = Box::new(Self { filters, matched, origin, permit: None, granted: Granted::default(), wish });
+        let compression = filters.view.settings.compression.as_ref();
+        let encoding = compression.and_then(|it| compression::negotiate(it, asking.method, asking.headers));
+        let (permit, granted) = (None, Granted::default());
+        let mut filtered = Box::new(Self { filters, matched, origin, permit, granted, wish, encoding });
         match filtered.check(asking) {
             Ok(()) => Ok(filtered),
             Err(stop) => Err(stop.map(|answer| filtered.finish(answer))),
@@ -234,6 +240,9 @@ impl Filtered {
         settings.response_headers.apply(answer.headers_mut());
         if let (Body::Passed(passage), Some(permit)) = (answer.body_mut(), self.permit.take()) {
             passage.hold(permit);
+        }
+        if let Some(compression) = &settings.compression {
+            answer = compression::finish(compression, self.encoding, answer);
         }
         answer
     }
