@@ -8,7 +8,7 @@ TOOLS := target/tools
 DENY  := $(TOOLS)/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help setup build release test check fmt clippy doc deny generated wasm demo bench fuzz browser screenshots
+.PHONY: help setup build release test check fmt clippy doc deny generated wasm demo bench fuzz hostile browser screenshots
 
 help: ## Say what there is.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ demo: release ## The story in the terminal; DEMO=short ends by itself.
 
 bench: setup ## Side by side with its peers, and how fast a bad canary is taken back; ONLY=reaction-poll for one part.
 	sh scripts/bench.sh
+
+hostile: setup ## The same hostile input to Sluice, nginx and HAProxy; writes docs/hostile.md.
+	@sh scripts/hostile.sh
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS (60); needs the nightly toolchain and cargo-fuzz.
 	sh scripts/fuzz.sh

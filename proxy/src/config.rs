@@ -8,6 +8,7 @@ pub mod filters;
 mod findings;
 mod gates;
 mod host;
+mod limits;
 mod listener;
 mod load;
 mod notifications;
@@ -23,6 +24,7 @@ mod scope;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tree;
 mod upstream;
 mod workers;
@@ -39,6 +41,7 @@ use sluice_engine::units::Millis;
 
 use crate::notify::Destination;
 use crate::outbound::{SecretFile, Trust, Url};
+use crate::tls::{CertificateFiles, UpstreamTls};
 
 pub use address::endpoint;
 pub use filters::RouteFilters;
@@ -61,6 +64,8 @@ pub struct Config {
     pub rollouts: Vec<RolloutConfig>,
     /// In the order of the file. Without any, and with exactly one rollout, everything goes to that rollout.
     pub routes: Vec<RouteConfig>,
+    /// On what clients may take.
+    pub limits: ConnectionLimits,
     /// Towards upstreams.
     pub upstream: UpstreamSettings,
     /// Peers whose client address headers are believed.
@@ -82,6 +87,56 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Connections at a time; default 10,000.
     pub max_connections: usize,
+    /// TLS, if it is spoken here.
+    pub tls: Option<TlsSettings>,
+    /// Every request but those for `/.well-known/acme-challenge/` is sent to the same address by https.
+    pub redirect_to_https: bool,
+    /// Peers that say by the PROXY protocol who their client is; empty: nobody.
+    pub proxy_protocol: Vec<IpNet>,
+    /// From connecting to the end of the PROXY header and the TLS handshake; default 10 s.
+    pub setup_timeout: Millis,
+}
+
+/// `tls` of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// At least one; the first is for clients that name none of the others.
+    pub certificates: Vec<CertificateFiles>,
+    /// Whose clients are let in.
+    pub client_auth: Option<ClientAuth>,
+    /// Older ones are refused.
+    pub min_version: TlsVersion,
+    /// `Strict-Transport-Security` of answers.
+    pub hsts: Option<HeaderValue>,
+}
+
+/// Clients show certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// Authorities that vouch for them.
+    pub ca: PathBuf,
+    /// Who shows none is refused.
+    pub is_required: bool,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2 (RFC 5246).
+    V1_2,
+    /// 1.3 (RFC 8446).
+    V1_3,
+}
+
+/// `limits:`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time, of all listeners together; as many as there are file descriptors for, otherwise.
+    pub max_connections: Option<usize>,
+    /// Connections at a time of one address (of IPv6: one network of 64 bits).
+    pub max_connections_per_client: Option<usize>,
+    /// Bytes that the process may have in memory, besides what its control group allows.
+    pub max_memory: Option<u64>,
 }
 
 /// The admin API's address and who may use it.
@@ -292,6 +347,10 @@ pub struct UpstreamSettings {
     pub health_check: Option<HealthCheck>,
     /// How often DNS names are resolved again; default 10 s.
     pub resolve_interval: Millis,
+    /// Towards `https://` endpoints.
+    pub tls: UpstreamTls,
+    /// `Forwarded` (RFC 7239) besides `X-Forwarded-*`; default false.
+    pub forwarded_header: bool,
 }
 
 /// `upstream.healthCheck`.
@@ -307,6 +366,8 @@ pub struct HealthCheck {
     pub healthy_after: usize,
     /// Failures in a row that make it unhealthy; default 3.
     pub unhealthy_after: usize,
+    /// Towards `https://` endpoints, as requests go.
+    pub tls: UpstreamTls,
 }
 
 /// `compat:`.
@@ -379,6 +440,22 @@ pub enum Propagate {
     Off,
 }
 
+// === impl Listener ===
+
+impl Listener {
+    /// One in clear, with the defaults.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            max_connections: 10_000,
+            tls: None,
+            redirect_to_https: false,
+            proxy_protocol: Vec::new(),
+            setup_timeout: Millis::new(10_000),
+        }
+    }
+}
+
 // === impl UpstreamSettings ===
 
 impl Default for UpstreamSettings {
@@ -391,6 +468,8 @@ impl Default for UpstreamSettings {
             keepalive_timeout: Millis::new(60_000),
             health_check: None,
             resolve_interval: Millis::new(10_000),
+            tls: UpstreamTls::default(),
+            forwarded_header: false,
         }
     }
 }

@@ -11,21 +11,26 @@
 //! it; every failure becomes an answer in `error`.
 
 mod accept;
+mod admission;
 mod answer;
 mod attempt;
 pub mod budget;
 pub mod choose;
-mod client_address;
+pub mod client_address;
 mod compressed;
 mod connection;
 mod deadlines;
+mod entrance;
 mod error;
 mod filters;
 mod flight;
 mod gate;
+pub mod guard;
 mod handle;
 mod head;
 mod headers;
+pub mod host;
+mod http2;
 mod ids;
 mod lines;
 mod listen;
@@ -34,12 +39,18 @@ mod mirror;
 mod pool;
 pub mod random;
 pub mod record;
+mod redirect;
+mod refusal;
 pub mod rehearsal;
 mod reject;
 mod report;
 mod shield;
 mod stop;
+mod stream;
+pub mod target;
 mod trace;
+mod tunnel;
+mod upgrade;
 mod upload;
 mod upstream;
 mod worker;
@@ -48,6 +59,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use self::admission::Admission;
 pub use self::listen::{BindError, Listeners, Port};
 pub use self::mirror::Mirrored;
 pub use self::reject::{Rejection, Rejections};

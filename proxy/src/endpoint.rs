@@ -14,12 +14,15 @@ pub const EJECT_AFTER: u32 = 3;
 /// How long it is left alone, microseconds; doubled with each ejection in a row, at most 32 times.
 pub const EJECT_US: u64 = 5_000_000;
 
+/// What stands before an address that is spoken to by TLS.
+pub const HTTPS: &str = "https://";
+
 /// One `host:port` of an arm.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Unique in the process; keys the workers' connection pools.
     pub id: u64,
-    /// As written in the configuration, `host:port`.
+    /// As written in the configuration: `host:port`, or `https://host:port`.
     pub address: Arc<str>,
     /// No arm's: it is asked about requests, and a health check meant for arms says nothing of it.
     pub is_helper: bool,
@@ -57,7 +60,7 @@ pub struct Connections {
 impl Endpoint {
     /// An endpoint that counts as healthy; an address that needs no resolver is resolved at once.
     pub fn new(id: u64, address: Arc<str>) -> Self {
-        let resolved = address.parse::<SocketAddr>().ok().map(Arc::new);
+        let resolved = authority(&address).parse::<SocketAddr>().ok().map(Arc::new);
         Self {
             id,
             address,
@@ -73,6 +76,16 @@ impl Endpoint {
     /// The same for one that is asked about requests.
     pub fn helper(id: u64, address: Arc<str>) -> Self {
         Self { is_helper: true, ..Self::new(id, address) }
+    }
+
+    /// `host:port`.
+    pub fn authority(&self) -> &str {
+        authority(&self.address)
+    }
+
+    /// Whether it is spoken to by TLS.
+    pub fn is_tls(&self) -> bool {
+        self.address.starts_with(HTTPS)
     }
 
     /// A gauge for one more worker, counted for as long as the worker keeps it.
@@ -120,6 +133,10 @@ impl Endpoint {
     }
 }
 
+fn authority(address: &str) -> &str {
+    address.strip_prefix(HTTPS).unwrap_or(address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +179,8 @@ mod tests {
     fn a_name_stays_unresolved_until_the_resolver_answers() {
         assert!(Endpoint::new(1, "shop.internal:80".into()).resolved.load().is_none());
         assert!(Endpoint::new(1, "[::1]:80".into()).resolved.load().is_some());
+        let by_tls = Endpoint::new(1, "https://[::1]:443".into());
+        assert!(by_tls.resolved.load().is_some() && by_tls.is_tls());
+        assert_eq!(by_tls.authority(), "[::1]:443");
     }
 }

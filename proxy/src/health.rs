@@ -74,7 +74,7 @@ impl HealthChecker {
         for endpoint in self.registry.in_use().into_iter().filter(|endpoint| !endpoint.is_helper) {
             let (checks, permits) = (&mut self.checks, &self.permits);
             self.running.entry(endpoint.id).or_insert_with(|| {
-                let probe = Probe::new(&settings, &endpoint.address);
+                let probe = Probe::new(&settings, &endpoint);
                 checks.spawn(watch_over(Arc::downgrade(&endpoint), probe, settings.clone(), permits.clone()))
             });
         }

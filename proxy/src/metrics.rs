@@ -37,6 +37,7 @@ use crate::data::{Mirrored, Rejection, Rejections};
 use crate::exemplars::Exemplars;
 use crate::nginx::Registry;
 use crate::pilot::{PilotHandle, RolloutTotals};
+use crate::tls::{Expiry, Terminators};
 
 /// Something else that has numbers: sets them through the `metrics` facade (counters with `absolute`).
 type Source = Box<dyn Fn() + Send + Sync>;
@@ -100,6 +101,22 @@ impl Exporter {
             let (overflows, unwritten) = access.dropped();
             for (reason, count) in [("queue_full", overflows), ("not_written", unwritten)] {
                 metrics::counter!(ACCESS_LOG_DROPPED, "reason" => reason).absolute(count);
+            }
+        });
+    }
+
+    /// Adds what TLS listeners present, if there are any.
+    pub fn show_certificates(&self, terminators: Terminators) {
+        if terminators.is_empty() {
+            return;
+        }
+        self.add_source(move || {
+            for (result, count) in terminators.reloads() {
+                metrics::counter!(CERTIFICATE_RELOADS, "result" => result).absolute(count);
+            }
+            for Expiry { listener, name, not_after } in terminators.expiries() {
+                metrics::gauge!(CERTIFICATE_EXPIRY, "listener" => listener.to_string(), "name" => name)
+                    .set(not_after as f64);
             }
         });
     }

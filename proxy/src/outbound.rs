@@ -29,6 +29,7 @@ use hyper_util::rt::TokioIo;
 pub use address::refused_address;
 pub use secret::{SecretError, SecretFile, signature};
 pub use tls::{CaError, Trust};
+pub(crate) use tls::{SYSTEM, add_authorities, system_roots};
 pub use url::{Scheme, Url, UrlError};
 
 /// An answer may be so long; receivers have little to say.

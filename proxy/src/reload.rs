@@ -49,7 +49,7 @@ type Content = Result<Vec<u8>, ConfigErrors>;
 
 /// As long as this is the same, the content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -122,7 +122,7 @@ impl Reloader {
 
     /// One look at the file. Who asked gets an answer at once, whatever the file holds.
     fn look(&mut self, is_asked: bool) -> Option<Reload> {
-        let stamp = std::fs::metadata(&self.file).ok().map(|metadata| Stamp::of(&metadata));
+        let stamp = Stamp::look(&self.file);
         if !is_asked && (stamp.is_none() || (stamp == self.last_stamp && self.candidate.is_none())) {
             return None;
         }
@@ -168,6 +168,11 @@ impl ReloadHandle {
 // === impl Stamp ===
 
 impl Stamp {
+    /// None if there is no such file. Links are followed.
+    pub(crate) fn look(file: &Path) -> Option<Self> {
+        std::fs::metadata(file).ok().map(|metadata| Self::of(&metadata))
+    }
+
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),

@@ -166,7 +166,7 @@ struct Due {
 
 impl Names {
     fn add(&mut self, endpoint: &Arc<Endpoint>) {
-        if endpoint.address.parse::<SocketAddr>().is_err() {
+        if endpoint.authority().parse::<SocketAddr>().is_err() {
             let name = Name {
                 endpoint: Arc::downgrade(endpoint),
                 due: Some(Instant::now()),
@@ -188,7 +188,7 @@ impl Names {
             let endpoint = name.endpoint.upgrade()?;
             name.avoid_failing(&endpoint, now);
             name.due.filter(|due| *due <= now)?;
-            Some((*id, endpoint.address.clone(), name))
+            Some((*id, endpoint.authority().into(), name))
         });
         due.take(free)
             .map(|(id, address, name)| {

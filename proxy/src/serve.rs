@@ -21,9 +21,12 @@ use sluice_engine::evidence::{ARMS, Arm};
 use crate::access::AccessLog;
 use crate::admin::{Admin, Readiness, Sources};
 use crate::clock::{Clock, unix_ms};
-use crate::config::Config;
-use crate::data::{Limits, Listeners, Mirrored, Rejection, Rejections, WorkersConfig};
+use crate::config::{Config, ConnectionLimits, RouteTarget};
+use crate::data::{Admission, Limits, Listeners, Mirrored, Rejection, Rejections, WorkersConfig};
+use crate::descriptors::Budget;
+use crate::endpoint::HTTPS;
 use crate::gates::Asker;
+use crate::memory::MemoryWatch;
 use crate::metrics::{Exporter, REJECTED, UPSTREAM_CONNECTIONS};
 use crate::notify::Notifier;
 use crate::pilot::{Pilot, PilotHandle, PilotParts, Storage, StoredRollout};
@@ -32,9 +35,10 @@ use crate::reload::Reloader;
 use crate::resolve::EndpointRegistry;
 use crate::snapshot::Snapshot;
 use crate::state::{Loaded, StateStore};
+use crate::tls::Terminators;
 use control::Control;
 use services::{DataPlane, Threads};
-use signals::Signals;
+use signals::{Hangup, Signals};
 
 /// Runs the proxy that `file` describes until a signal ends it.
 ///
@@ -45,10 +49,13 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let (config, reloader) = Reloader::open(file)?;
     let clock = Clock::start();
     let listeners = Listeners::bind(&config.listeners, config.workers)?;
+    let (terminators, certificates) = Terminators::open(&config.listeners).context("read the certificates")?;
     let store = StateStore::open(&config.state_dir).context("open the state directory")?;
     let loaded = store.load::<StoredRollout>();
     let notifier = mk_notifier(&config, &loaded);
+    prepare_upstream_tls(&config);
     let registry = Arc::new(EndpointRegistry::default());
+    let memory = MemoryWatch::new(config.limits.max_memory);
     let parts = PilotParts {
         config: config.clone(),
         clock,
@@ -71,6 +78,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     let rejections = Arc::new(Rejections::default());
     let mirrored = Arc::new(Mirrored::default());
     let exporter = Arc::new(mk_exporter(&handle, &rejections));
+    exporter.show_certificates(terminators.clone());
     exporter.count_mirrored(Arc::clone(&mirrored));
     access.iter().for_each(|access| exporter.count_dropped_lines(access.clone()));
     let sources = Sources {
@@ -90,14 +98,17 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
         series: exporter.series(),
         exemplars: exporter.exemplars(),
         access: access.clone(),
+        terminators: terminators.clone(),
+        admission: Arc::new(mk_admission(&config, &memory)),
     };
 
     announce(&config, &listeners, &admin);
     let data_plane = Arc::new(DataPlane::new(listeners, workers, readiness.clone()));
     let threads = Threads::default();
     let asker = Asker::new(handle.clone());
-    let signals = Signals::new(reloader.handle(), access, readiness, Arc::clone(&data_plane));
-    let control = Control::new(config, reloader, handle, registry);
+    let hangup = Hangup { reload: reloader.handle(), certificates: certificates.handle(), access };
+    let signals = Signals::new(hangup, readiness, Arc::clone(&data_plane));
+    let control = Control::new(config, reloader, handle, registry, certificates, memory);
 
     let mut server = Server::new_with_opt_and_conf(None, server_settings());
     server.bootstrap();
@@ -112,6 +123,41 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     // The pilot stores what is not stored yet before its thread ends.
     threads.join();
     data_plane.outcome()
+}
+
+/// Authorities are read before the first request has to wait for them.
+fn prepare_upstream_tls(config: &Config) {
+    let of_rollouts =
+        config.rollouts.iter().flat_map(|rollout| std::iter::once(&rollout.stable).chain(&rollout.canary));
+    let of_routes = config.routes.iter().filter_map(|route| match &route.target {
+        RouteTarget::Endpoints(endpoints) => Some(endpoints),
+        RouteTarget::Rollout(_) => None,
+    });
+    let mut endpoints = of_rollouts.map(|arm| &arm.endpoints).chain(of_routes).flatten();
+    if endpoints.any(|endpoint| endpoint.starts_with(HTTPS)) {
+        config.upstream.tls.prepare();
+    }
+    config.upstream.tls.warn();
+}
+
+/// What the system has of descriptors limits connections too, as each may need a second one to an upstream.
+fn mk_admission(config: &Config, memory: &MemoryWatch) -> Admission {
+    let descriptors = Budget::claim();
+    let configured = config.limits.max_connections;
+    let all = config.listeners.iter().map(|listener| listener.max_connections).sum();
+    let wanted = configured.unwrap_or(all);
+    // Somewhat fewer than a default that nobody chose is not worth a line.
+    let wanted_at_least = configured.unwrap_or(wanted / 2);
+    if wanted_at_least > descriptors.connections {
+        tracing::warn!(
+            wanted,
+            possible = descriptors.connections,
+            "there are file descriptors for fewer connections than are allowed; raise the limit (ulimit -n)"
+        );
+    }
+    let max_connections = Some(wanted.min(descriptors.connections));
+    let limits = ConnectionLimits { max_connections, ..config.limits.clone() };
+    Admission::new(&limits, descriptors, memory.pressure())
 }
 
 /// Goes on telling where the last process ended.

@@ -16,7 +16,6 @@ use sluice_engine::units::{TICK_MS, Weight};
 
 pub use self::filters::Filters;
 pub use self::places::Place;
-pub(crate) use self::routes::without_port;
 pub use self::routes::{Located, RouteTable};
 
 use crate::config::{Routing, Tracing, UpstreamSettings};

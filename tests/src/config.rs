@@ -141,8 +141,8 @@ impl Config {
     #[must_use]
     pub fn elsewhere(mut self) -> Self {
         (self.proxy, self.admin) = (ports::free_address(), ports::free_address());
-        let (proxy, admin) = (json!({ "address": self.proxy.to_string() }), json!(self.admin.to_string()));
-        self.root["listeners"][0] = proxy;
+        let (proxy, admin) = (json!(self.proxy.to_string()), json!(self.admin.to_string()));
+        self.root["listeners"][0]["address"] = proxy;
         self.root["admin"]["address"] = admin;
         self
     }

@@ -162,6 +162,16 @@ impl Sluice {
         &self.config
     }
 
+    /// Writes a file beside the configuration, whole, under another name, then renamed.
+    ///
+    /// # Panics
+    /// If it can't be written.
+    pub fn write_file(&self, name: &str, content: &str) {
+        let new = self.directory.path().join(format!("{name}.new"));
+        std::fs::write(&new, content).expect("the file can be written");
+        std::fs::rename(new, self.directory.path().join(name)).expect("the file can be renamed");
+    }
+
     fn write_config(&self) {
         self.write_config_text(&self.config.to_text());
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub use self::message::{Request, Response};
@@ -44,8 +44,8 @@ pub enum Framing {
 
 /// A connection that speaks messages.
 #[derive(Debug)]
-pub struct Wire {
-    stream: TcpStream,
+pub struct Wire<S = TcpStream> {
+    stream: S,
     ahead: Vec<u8>,
 }
 
@@ -97,17 +97,29 @@ impl Wire {
     pub fn new(stream: TcpStream) -> Self {
         // Small messages back and forth: waiting to fill a segment would measure the kernel, not the proxy.
         stream.set_nodelay(true).ok();
-        Self { stream, ahead: Vec::new() }
+        Self::over(stream)
     }
 
     /// A new connection.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         Ok(Self::new(TcpStream::connect(address).await?))
     }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Speaks over `stream`, whatever that is.
+    pub fn over(stream: S) -> Self {
+        Self { stream, ahead: Vec::new() }
+    }
 
     /// The connection below, given up.
-    pub fn into_stream(self) -> TcpStream {
+    pub fn into_stream(self) -> S {
         self.stream
+    }
+
+    /// The connection below.
+    pub fn stream(&self) -> &S {
+        &self.stream
     }
 
     /// Sends bytes as they are.

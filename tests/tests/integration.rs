@@ -20,10 +20,14 @@ mod integration {
     mod forwarding;
     mod gates;
     mod harness;
+    mod hostile;
+    mod http2;
+    mod limits;
     mod logs;
     mod metrics;
     mod no_revert;
     mod notifications;
+    mod proxy_protocol;
     mod reload;
     mod revert;
     mod routes_access;
@@ -36,7 +40,10 @@ mod integration {
     mod split;
     mod sticky;
     mod storage;
+    mod tls;
     mod tracing;
+    mod upstream_tls;
+    mod websocket;
 
     /// The stable and the canary version.
     async fn pair() -> (Backend, Backend) {

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::host;
 use super::scope::Scope;
+use crate::endpoint::HTTPS;
 
 /// An IP address and port to listen on; port 0 lets the system choose.
 pub(super) fn listen(text: &str, scope: &Scope<'_>) -> Option<SocketAddr> {
@@ -37,16 +38,23 @@ pub(super) fn endpoints(written: &[String], scope: &Scope<'_>) -> Option<Vec<Arc
     (endpoints.len() == written.len()).then_some(endpoints)
 }
 
-/// `host:port` in its one spelling: an IPv4 address, an IPv6 address in brackets, or a name in lower case.
+/// `host:port` in its one spelling, behind `https://` if that is written: an IPv4 address, an IPv6 address in brackets, or a name in lower case.
 ///
 /// # Errors
 /// One sentence that names the value and what is allowed.
 pub fn endpoint(text: &str) -> Result<Arc<str>, String> {
+    match text.strip_prefix(HTTPS) {
+        None => authority(text),
+        Some(rest) => authority(rest).map(|authority| format!("{HTTPS}{authority}").into()),
+    }
+}
+
+fn authority(text: &str) -> Result<Arc<str>, String> {
     let refused = |why: &str| {
         Err(format!("{text:?}: host:port such as 127.0.0.1:9001, \"[::1]:9001\" or shop:80 is expected{why}"))
     };
     if text.contains("://") {
-        return refused(", without scheme");
+        return refused(", with no other scheme before it than https://");
     }
     let Some((host, port)) = text.rsplit_once(':') else {
         return refused("; the port is missing");

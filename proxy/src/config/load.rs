@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::findings::{ConfigErrors, Finding, Position};
 use super::scope::Scope;
 use super::{
-    AccessLog, Admin, Compat, Config, Listener, RolloutConfig, RouteConfig, Tracing, UpstreamSettings, address,
-    notifications, workers, yaml,
+    AccessLog, Admin, Compat, Config, ConnectionLimits, Listener, RolloutConfig, RouteConfig, Tracing,
+    UpstreamSettings, address, notifications, workers, yaml,
 };
 
 /// Hundreds of rollouts fit; a log file given by mistake does not.
@@ -25,6 +25,7 @@ const SECTIONS: &[&str] = &[
     "workers",
     "rollouts",
     "routes",
+    "limits",
     "upstream",
     "trustedProxies",
     "notifications",
@@ -69,12 +70,13 @@ impl Config {
     fn from_scope(root: &Scope<'_>, directory: &Path) -> Option<Self> {
         root.allow(SECTIONS);
         let state_dir = state_dir(&root.key("stateDir"), directory);
-        let listeners = Listener::list_from_raw(&root.key("listeners"));
+        let listeners = Listener::list_from_raw(&root.key("listeners"), directory);
         let admin = Admin::from_raw(&root.key("admin"), &state_dir, directory);
         let workers = workers::from_raw(&root.key("workers"));
         let rollouts = RolloutConfig::list_from_raw(&root.key("rollouts"), directory);
+        let limits = ConnectionLimits::from_raw(&root.key("limits"));
         let routes = RouteConfig::list_from_raw(&root.key("routes"), &root.key("rollouts"), directory);
-        let upstream = UpstreamSettings::from_raw(&root.key("upstream"));
+        let upstream = UpstreamSettings::from_raw(&root.key("upstream"), directory);
         let trusted_proxies = trusted_proxies(&root.key("trustedProxies"));
         let notifications = notifications::from_raw(&root.key("notifications"), &root.key("rollouts"), directory);
         let compat = Compat::from_raw(&root.key("compat"));
@@ -87,6 +89,7 @@ impl Config {
             workers: workers?,
             rollouts: rollouts?,
             routes: routes?,
+            limits: limits?,
             upstream: upstream?,
             trusted_proxies: trusted_proxies?,
             notifications: notifications?,

@@ -24,6 +24,65 @@ use crate::notify::Severity;
 pub(super) struct RawListener {
     pub(super) address: String,
     pub(super) max_connections: Option<u64>,
+    pub(super) tls: Option<RawTls>,
+    #[serde(default)]
+    pub(super) redirect_to_https: bool,
+    pub(super) proxy_protocol: Option<RawProxyProtocol>,
+    pub(super) setup_timeout: Option<Millis>,
+}
+
+/// `tls` of a listener.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) certificates: Vec<RawCertificate>,
+    pub(super) client_ca: Option<String>,
+    pub(super) client_auth: Option<RawClientAuth>,
+    pub(super) min_version: Option<String>,
+    pub(super) hsts: Option<RawHsts>,
+}
+
+/// An entry of `certificates`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawCertificate {
+    pub(super) cert: String,
+    pub(super) key: String,
+}
+
+/// `clientAuth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawClientAuth {
+    Require,
+    Optional,
+}
+
+/// `hsts`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawHsts {
+    pub(super) max_age: Millis,
+    #[serde(default)]
+    pub(super) include_subdomains: bool,
+    #[serde(default)]
+    pub(super) preload: bool,
+}
+
+/// `proxyProtocol` of a listener.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawProxyProtocol {
+    pub(super) trusted_sources: Vec<String>,
+}
+
+/// `limits`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawLimits {
+    pub(super) max_connections: Option<u64>,
+    pub(super) max_connections_per_client: Option<u64>,
+    pub(super) max_memory: Option<String>,
 }
 
 /// `admin`.
@@ -192,6 +251,18 @@ pub(super) struct RawUpstream {
     pub(super) keepalive_timeout: Option<Millis>,
     pub(super) health_check: Option<RawHealthCheck>,
     pub(super) resolve_interval: Option<Millis>,
+    pub(super) tls: Option<RawUpstreamTls>,
+    pub(super) forwarded_header: bool,
+}
+
+/// `upstream.tls`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawUpstreamTls {
+    pub(super) ca_file: Option<String>,
+    pub(super) server_name: Option<String>,
+    pub(super) client_certificate: Option<RawCertificate>,
+    pub(super) insecure_skip_verify: bool,
 }
 
 /// `upstream.healthCheck`.

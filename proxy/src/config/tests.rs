@@ -40,7 +40,7 @@ fn file_with(lines: &str) -> String {
 #[test]
 fn five_lines_make_a_working_configuration_with_all_defaults() {
     let config = accepted(MINIMAL);
-    assert_eq!(config.listeners, [Listener { address: "0.0.0.0:8080".parse().unwrap(), max_connections: 10_000 }]);
+    assert_eq!(config.listeners, [Listener::plain("0.0.0.0:8080".parse().unwrap())]);
     assert_eq!(config.admin.address.to_string(), "127.0.0.1:9900");
     assert_eq!(config.state_dir, Path::new("/etc/sluice/state"));
     assert_eq!(config.admin.token_file, Path::new("/etc/sluice/state/admin.token"));

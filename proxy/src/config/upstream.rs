@@ -1,10 +1,13 @@
 //! `upstream:`, time-outs, retries, kept connections and health checks towards endpoints.
 
+use std::path::Path;
+
 use sluice_engine::units::Millis;
 
 use super::raw::{RawHealthCheck, RawUpstream};
 use super::scope::Scope;
 use super::{HealthCheck, UpstreamSettings, range};
+use crate::tls::UpstreamTls;
 
 const MILLISECOND: Millis = Millis::new(1);
 const SECOND: Millis = Millis::new(1_000);
@@ -12,7 +15,7 @@ const MINUTE: Millis = Millis::new(60_000);
 const HOUR: Millis = Millis::new(3_600_000);
 
 impl UpstreamSettings {
-    pub(super) fn from_raw(scope: &Scope<'_>) -> Option<Self> {
+    pub(super) fn from_raw(scope: &Scope<'_>, directory: &Path) -> Option<Self> {
         let raw: RawUpstream = scope.read_or_default()?;
         let default = Self::default();
         let connect_timeout = range::time(
@@ -37,8 +40,14 @@ impl UpstreamSettings {
         );
         let resolve_interval =
             range::time(raw.resolve_interval, default.resolve_interval, SECOND..=HOUR, &scope.key("resolveInterval"));
+        let tls = match &raw.tls {
+            Some(tls) => UpstreamTls::from_raw(tls, directory, &scope.key("tls")),
+            None => Some(UpstreamTls::default()),
+        };
         let health_check = match &raw.health_check {
-            Some(check) => HealthCheck::from_raw(check, &scope.key("healthCheck")).map(Some),
+            Some(check) => {
+                HealthCheck::from_raw(check, tls.clone().unwrap_or_default(), &scope.key("healthCheck")).map(Some)
+            }
             None => Some(None),
         };
         Some(Self {
@@ -49,12 +58,14 @@ impl UpstreamSettings {
             keepalive_timeout: keepalive_timeout?,
             health_check: health_check?,
             resolve_interval: resolve_interval?,
+            tls: tls?,
+            forwarded_header: raw.forwarded_header,
         })
     }
 }
 
 impl HealthCheck {
-    fn from_raw(raw: &RawHealthCheck, scope: &Scope<'_>) -> Option<Self> {
+    fn from_raw(raw: &RawHealthCheck, tls: UpstreamTls, scope: &Scope<'_>) -> Option<Self> {
         let path = request_path(&raw.path, &scope.key("path"));
         let interval = range::time(raw.interval, Millis::new(5_000), Millis::new(100)..=HOUR, &scope.key("interval"));
         let timeout = range::time(raw.timeout, SECOND, Millis::new(10)..=MINUTE, &scope.key("timeout"));
@@ -66,6 +77,7 @@ impl HealthCheck {
             timeout: timeout?,
             healthy_after: healthy_after?,
             unhealthy_after: unhealthy_after?,
+            tls,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Accepting connections: up to the limit, and without spinning when the system has none to give.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,7 +10,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::connection::{Client, Scheme, connection};
+use super::connection::{Client, Protocol, Scheme, connection};
+use super::entrance::{self, Entrance, enter};
+use super::http2::is_http2;
+use super::reject::Rejection;
 use super::worker::Worker;
 use super::workers::Stage;
 
@@ -20,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Door {
     pub(super) socket: TcpListener,
-    /// Connections at a time, over all workers.
-    pub(super) limit: usize,
+    pub(super) entrance: Rc<Entrance>,
+    /// Connections over all workers.
     pub(super) count: Arc<AtomicUsize>,
     pub(super) stage: watch::Receiver<Stage>,
 }
@@ -39,12 +43,12 @@ pub(super) async fn accept(mut door: Door, worker: Rc<Worker>) {
             // Draining wins over a connection that comes at the same moment.
             biased;
             _ = door.stage.changed() => return,
-            accepted = next(&door.socket, &door.count, door.limit) => accepted,
+            accepted = next(&door.socket, &door.count, door.entrance.max_connections) => accepted,
         };
         match accepted {
             Ok(stream) => {
                 let place = Place::take(&worker, &door.count);
-                admit(stream, &worker, place);
+                admit(stream, &worker, &door.entrance, place);
             }
             Err(error) if is_passing(&error) => {}
             Err(error) => {
@@ -63,15 +67,41 @@ async fn next(socket: &TcpListener, count: &AtomicUsize, limit: usize) -> io::Re
     socket.accept().await.map(|(stream, _)| stream)
 }
 
-fn admit(stream: TcpStream, worker: &Rc<Worker>, place: Place) {
+fn admit(stream: TcpStream, worker: &Rc<Worker>, entrance: &Rc<Entrance>, place: Place) {
+    let pass = match worker.admission.admit(stream.as_raw_fd()) {
+        Ok(pass) => pass,
+        Err(reason) => return worker.rejections.count(reason),
+    };
     // Both fail only on a socket that its peer has closed already.
     let (Ok(peer), Ok(())) = (stream.peer_addr(), stream.set_nodelay(true)) else { return };
-    let client = Rc::new(Client::new(Rc::clone(worker), peer.ip(), Scheme::Http));
+    // A dual-stack socket shows IPv4 peers as mapped addresses; rules are written for the plain ones.
+    let peer = peer.ip().to_canonical();
+    let (worker, entrance) = (Rc::clone(worker), Rc::clone(entrance));
     // Nobody awaits it: its place is given back when it ends, and draining waits for all places.
     tokio::task::spawn_local(async move {
-        connection(stream, client).await;
-        drop(place);
+        if entrance.is_open_to(peer) {
+            let Some(_share) = entrance::share(&worker, peer) else { return };
+            let client = Rc::new(Client::new(worker, entrance, peer, Scheme::Http));
+            let Some(protocol) = spoken(&stream, &client).await else { return };
+            connection(stream, client, protocol).await;
+        } else {
+            Box::pin(enter(stream, peer, worker, entrance)).await;
+        }
+        drop((pass, place));
     });
+}
+
+/// What a client speaks on a port without TLS, from its first bytes; nothing, if they do not come in time.
+pub(super) async fn spoken(stream: &TcpStream, client: &Client) -> Option<Protocol> {
+    match tokio::time::timeout(client.worker.limits.header_timeout, is_http2(stream)).await {
+        Ok(Ok(true)) => Some(Protocol::Http2),
+        // Whoever reads next learns of an error as well.
+        Ok(Ok(false) | Err(_)) => Some(Protocol::Http1),
+        Err(_) => {
+            client.worker.rejections.count(Rejection::HeadTimeout);
+            None
+        }
+    }
 }
 
 /// Errors of the one connection that was about to be accepted, not of the socket.

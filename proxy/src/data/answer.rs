@@ -134,7 +134,10 @@ impl Passage {
             self.client.report.client_gone(&self.client);
         }
         if let Some(mut flight) = self.flight.take() {
-            flight.failed(kind, self.client.now_us());
+            // Dropped without an outcome: the upload was bad, and we ended it ourselves.
+            if !self.client.slot.is_upload_spoiled() {
+                flight.failed(kind, self.client.now_us());
+            }
         }
         self.client.report.broken(&self.client, kind);
         self.upstream = None;
@@ -200,6 +203,8 @@ impl Passage {
                 Poll::Pending
             }
             Some(Expiry::Quiet) => self.break_off(FailureKind::Timeout),
+            // The connection ends before anybody is asked.
+            Some(Expiry::Unread) => Poll::Pending,
         }
     }
 }

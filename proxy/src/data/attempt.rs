@@ -8,10 +8,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::answer::{Body, Passage};
@@ -20,11 +21,12 @@ use super::deadlines::{Expiry, Phase};
 use super::error::Error;
 use super::filters::Filtered;
 use super::flight::Flight;
-use super::head::Marks;
+use super::head::{Marks, is_plain_chunked};
 use super::headers::prepare_answer;
 use super::pool::{LocalArm, LocalEndpoint, WhenEjected};
 use super::reject::Rejection;
 use super::shield::Kept;
+use super::tunnel::Tunnel;
 use super::upload::{Upload, UploadError};
 use super::upstream::{Sent, Upstream};
 use crate::config::UpstreamSettings;
@@ -122,9 +124,13 @@ impl Journey<'_> {
             return Err(Error::Upstream(FailureKind::Connect));
         };
         self.arm(self.client.now_us(), Duration::from(self.settings.connect_timeout));
-        let mut connecting = std::pin::pin!(Upstream::connect(address, endpoint));
+        let admission = &self.client.worker.admission;
+        let mut connecting = std::pin::pin!(Upstream::connect(address, &self.settings.tls, admission, endpoint));
         let connected = std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
-            Poll::Ready(connected) => Poll::Ready(connected.map_err(|_| FailureKind::Connect)),
+            Poll::Ready(connected) => Poll::Ready(connected.map_err(|error| {
+                complain(endpoint, &error);
+                FailureKind::Connect
+            })),
             Poll::Pending if self.client.slot.take_expired().is_some() => Poll::Ready(Err(FailureKind::ConnectTimeout)),
             Poll::Pending => Poll::Pending,
         });
@@ -148,17 +154,29 @@ impl Journey<'_> {
         times.enter(if has_body { Phase::Uploading } else { Phase::Waiting });
         self.arm(now_us, Duration::from(self.settings.request_timeout));
         upstream.set_lines(&self.client.lines.borrow());
+        upstream.keep_ended(self.client.upgrade.is_asked());
         match upstream.send(slot, &times.gate, || times.take_expired()).await {
-            Sent::Answered(answer) => Arrival::new(answer, upstream),
+            Sent::Answered(answer) => Arrival::new(self.client, answer, upstream),
+            Sent::Failed(_) if times.is_upload_spoiled() => Err(Error::UploadBroken),
             Sent::Failed(error) => Err(reason(error)),
             Sent::Stopped(Expiry::Deadline) => Err(Error::Upstream(FailureKind::Timeout)),
-            Sent::Stopped(Expiry::Quiet) => Err(Error::UploadStalled),
+            Sent::Stopped(Expiry::Quiet | Expiry::Unread) if times.is_awaiting_bytes() => Err(Error::UploadStalled),
+            Sent::Stopped(Expiry::Quiet | Expiry::Unread) => Err(Error::Upstream(FailureKind::Timeout)),
         }
     }
 
     #[inline]
     fn arm(&self, now_us: u64, timeout: Duration) {
         self.client.worker.deadlines.arm(&self.client.slot, now_us.saturating_add(timeout.as_micros() as u64));
+    }
+}
+
+/// Once for each outage: that nobody listens shows in the metrics, what is wrong with a certificate does not.
+#[cold]
+fn complain(endpoint: &LocalEndpoint, error: &std::io::Error) {
+    let endpoint = &endpoint.endpoint;
+    if endpoint.is_tls() && endpoint.connect_failures.load(Relaxed) == 0 {
+        tracing::warn!(endpoint = %endpoint.address, %error, "connecting by TLS failed");
     }
 }
 
@@ -169,9 +187,26 @@ fn reason(error: Option<hyper::Error>) -> Error {
         Some(error) if is_too_large(&error) => Error::Refused(Rejection::BodyTooLarge),
         // hyper calls the body that we give it the user's; ours is the client's.
         Some(error) if error.is_user() || error.is_body_write_aborted() => Error::UploadBroken,
-        Some(error) if error.is_parse() => Error::Upstream(FailureKind::Protocol),
+        Some(error) if error.is_parse() || is_bad_answer(&error) => Error::Upstream(FailureKind::Protocol),
         _ => Error::Upstream(FailureKind::Reset),
     }
+}
+
+/// Whether the guard has refused what came.
+fn is_bad_answer(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|source| source.kind() == std::io::ErrorKind::InvalidData)
+}
+
+/// The client gets the 101; what follows it is no HTTP.
+#[cold]
+fn switch(client: &Rc<Client>, upstream: Box<Upstream>, mut flight: Option<Flight>) -> Body {
+    if let Some(flight) = &mut flight {
+        flight.streaming(client.now_us());
+    }
+    client.slot.enter(Phase::Streaming);
+    client.upgrade.grant(Tunnel { upstream, flight });
+    Body::Text(None)
 }
 
 fn is_too_large(error: &hyper::Error) -> bool {
@@ -183,15 +218,19 @@ fn is_too_large(error: &hyper::Error) -> bool {
 
 impl Arrival {
     #[inline]
-    fn new(mut answer: Response<Incoming>, upstream: Box<Upstream>) -> Result<Self, Error> {
+    fn new(client: &Client, mut answer: Response<Incoming>, mut upstream: Box<Upstream>) -> Result<Self, Error> {
         let marks = Marks::of(answer.headers());
         // Two framings, or a protocol that nobody asked for: what follows could be read in two ways.
-        let is_ambiguous = marks.has(Marks::TRANSFER_ENCODING) && marks.has(Marks::CONTENT_LENGTH);
-        if is_ambiguous || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Error::Upstream(FailureKind::Protocol));
-        }
+        let is_ambiguous = marks.has(Marks::TRANSFER_ENCODING)
+            && (marks.has(Marks::CONTENT_LENGTH) || !is_plain_chunked(answer.headers()));
+        let is_switching = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let protocol = answer.headers().get(header::UPGRADE).filter(|_| is_switching).cloned();
         *answer.version_mut() = http::Version::HTTP_11;
         prepare_answer(answer.headers_mut(), marks);
+        if is_ambiguous || (is_switching && !client.upgrade.is_granted(answer.headers_mut(), protocol.as_ref())) {
+            return Err(Error::Upstream(FailureKind::Protocol));
+        }
+        upstream.keep_ended(is_switching);
         Ok(Self { answer, upstream, marks })
     }
 
@@ -207,6 +246,9 @@ impl Arrival {
             flight.answering(answer.status().as_u16());
         }
         client.report.answering(client, answer.status().as_u16());
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return answer.map(|_| switch(client, upstream, flight));
+        }
         let is_event_stream = marks.has(Marks::EVENT_STREAM);
         answer.map(|body| Body::Passed(Passage::new(client, body, upstream, flight, is_event_stream)))
     }

@@ -1,7 +1,8 @@
-//! Who the client is: the peer, or whom trusted proxies name.
+//! Who asks: the address that rules for clients go by.
 //!
-//! Of `X-Forwarded-For` only what a trusted proxy wrote is believed: read from its end, it is the first address that is
-//! not trusted itself. What stands before that is the client's own word.
+//! What a peer says counts only if the peer is trusted, and then what it was told by another trusted one, and so on: the
+//! rightmost address of `X-Forwarded-For` that is not trusted is the client's. Whatever stands further left the client
+//! may have written itself.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,28 +13,31 @@ use crate::snapshot::is_trusted;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The client's address. Where an entry is none, whoever wrote it is the last one known.
-pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let mut nearest = peer;
-    if !is_trusted(trusted, peer) {
-        return peer;
-    }
-    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
-    for entry in lines.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b',')) {
-        let Some(address) = parse(entry.trim_ascii()) else { return nearest };
-        if !is_trusted(trusted, address) {
-            return address;
+/// The client of a request that came from `peer`. If all are trusted it is the leftmost one; at what is no address the
+/// search ends, with the proxy that passed it on.
+pub fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+    let mut client = peer.to_canonical();
+    let lists = headers.get_all(X_FORWARDED_FOR).iter();
+    let mut told = lists.flat_map(|list| list.as_bytes().split(|&byte| byte == b','));
+    while is_trusted(trusted, client) {
+        match told.next_back().map(<[u8]>::trim_ascii) {
+            None => break,
+            Some(b"") => {}
+            Some(text) => match address(text) {
+                Some(address) => client = address,
+                None => break,
+            },
         }
-        nearest = address;
     }
-    nearest
+    client
 }
 
-/// An address, which some proxies write with its port.
-fn parse(entry: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(entry).ok()?;
-    let address = text.parse().or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip()));
-    address.ok().map(|address: IpAddr| address.to_canonical())
+/// An address, as some write it with a port or in brackets.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip())).ok()?;
+    Some(IpAddr::to_canonical(&address))
 }
 
 #[cfg(test)]
@@ -41,25 +45,28 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, lines: &[&'static str]) -> String {
-        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        let value = |line: &&'static str| (X_FORWARDED_FOR, http::HeaderValue::from_static(line));
-        client_address(peer.parse().unwrap(), &lines.iter().map(value).collect(), &trusted).to_string()
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(X_FORWARDED_FOR, line.parse().unwrap());
+        }
+        client_address(&headers, peer.parse().unwrap(), &trusted).to_string()
     }
 
     #[test]
-    fn only_what_trusted_proxies_wrote_is_believed() {
+    fn the_rightmost_address_that_is_not_trusted_is_the_clients() {
         for (peer, lines, expected) in [
-            ("192.0.2.1", &["198.51.100.1"][..], "192.0.2.1"),
+            ("192.0.2.1", &["203.0.113.9"][..], "192.0.2.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
-            ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
-            ("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
-            ("10.0.0.1", &["1.1.1.1", "198.51.100.1,fd00::1"], "198.51.100.1"),
-            ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
-            ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
-            ("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
-            ("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
+            ("10.0.0.1", &["1.1.1.1", "203.0.113.9", "10.0.0.2"], "203.0.113.9"),
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-            ("10.0.0.1", &[""], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.9:4711, [2001:db8::1]"], "203.0.113.9"),
+            ("10.0.0.1", &["[2001:db9::1]:4711,"], "2001:db9::1"),
+            ("10.0.0.1", &["203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["<script>"], "10.0.0.1"),
         ] {
             assert_eq!(client(peer, lines), expected, "{peer} {lines:?}");
         }

@@ -37,8 +37,10 @@ pub(super) enum Phase {
 pub(super) enum Expiry {
     /// The armed deadline.
     Deadline,
-    /// Nothing moved for too long.
+    /// Nothing moved for too long, or the client sends its body too slowly.
     Quiet,
+    /// The client does not take its answer, or too slowly.
+    Unread,
 }
 
 /// The time limits of one downstream connection.
@@ -56,6 +58,16 @@ pub(super) struct Slot {
     expired: Cell<Option<Expiry>>,
     /// Bytes of the present request's body, where somebody wants to know.
     uploaded_bytes: Cell<u64>,
+    /// The client has sent all that was read so far.
+    awaits_bytes: Cell<bool>,
+    /// The client has yet to take what was sent so far.
+    awaits_room: Cell<bool>,
+    /// Bytes that the client sent or took.
+    moved_bytes: Cell<u64>,
+    /// When its pace began to be measured, and the bytes until then.
+    pace: Cell<(u64, u64)>,
+    /// A bad body ends the connection, so this is never taken back.
+    is_spoiled: Cell<bool>,
     /// A request's body was larger than its route allows. No other request follows on such a connection.
     upload_is_cut: Cell<bool>,
 }
@@ -89,6 +101,11 @@ impl Slot {
             deadline_us: Cell::new(NEVER),
             expired: Cell::new(None),
             uploaded_bytes: Cell::new(0),
+            awaits_bytes: Cell::new(false),
+            awaits_room: Cell::new(false),
+            moved_bytes: Cell::new(0),
+            pace: Cell::new((now_us, 0)),
+            is_spoiled: Cell::new(false),
             upload_is_cut: Cell::new(false),
         }
     }
@@ -99,10 +116,37 @@ impl Slot {
         self.progress.set(self.progress.get().wrapping_add(1));
     }
 
+    /// The client was asked for bytes and has none for now.
+    #[inline]
+    pub(super) fn await_bytes(&self) {
+        self.awaits_bytes.set(true);
+    }
+
+    /// Whether it is the client who has to go on.
+    pub(super) fn is_awaiting_bytes(&self) -> bool {
+        self.awaits_bytes.get()
+    }
+
+    /// The client takes no more for now.
+    #[inline]
+    pub(super) fn await_room(&self) {
+        self.awaits_room.set(true);
+    }
+
+    /// The client has room for what was sent.
+    #[inline]
+    pub(super) fn sent(&self, bytes: usize) {
+        self.progressed();
+        self.awaits_room.set(false);
+        self.moved_bytes.set(self.moved_bytes.get() + bytes as u64);
+    }
+
     /// Bytes came from the client. The first after an answer begin a head.
     #[inline]
-    pub(super) fn received(&self) {
+    pub(super) fn received(&self, bytes: usize) {
         self.progressed();
+        self.awaits_bytes.set(false);
+        self.moved_bytes.set(self.moved_bytes.get() + bytes as u64);
         if self.phase.get() == Phase::Idle {
             self.phase.set(Phase::Head);
             self.turn();
@@ -137,6 +181,16 @@ impl Slot {
         self.uploaded_bytes.set(0);
     }
 
+    /// The present request's body turned out bad: whatever fails from now on is the client's fault.
+    pub(super) fn spoil_upload(&self) {
+        self.is_spoiled.set(true);
+    }
+
+    /// Whether the present request's body is bad.
+    pub(super) fn is_upload_spoiled(&self) -> bool {
+        self.is_spoiled.get()
+    }
+
     /// Bytes of a request's body have come.
     pub(super) fn add_uploaded(&self, bytes: usize) {
         self.uploaded_bytes.set(self.uploaded_bytes.get() + bytes as u64);
@@ -162,8 +216,10 @@ impl Slot {
         self.expired.take()
     }
 
-    pub(super) fn is_expired(&self) -> bool {
-        self.expired.get().is_some()
+    /// The limit that was passed and that nobody has taken notice of.
+    #[inline]
+    pub(super) fn expired(&self) -> Option<Expiry> {
+        self.expired.get()
     }
 
     fn expire(&self, expiry: Expiry) {
@@ -175,12 +231,35 @@ impl Slot {
     /// How long this slot may still be quiet, if that is limited.
     fn quiet_limit(&self, limits: &Limits) -> Option<Duration> {
         match self.phase.get() {
+            Phase::Idle | Phase::Streaming if self.awaits_room.get() => Some(limits.body_idle_timeout),
             Phase::Idle => Some(limits.idle_timeout),
             Phase::Head => Some(limits.header_timeout),
             Phase::Uploading | Phase::Answering => Some(limits.body_idle_timeout),
             Phase::Closing => Some(LINGER),
             Phase::Waiting | Phase::Streaming => None,
         }
+    }
+
+    /// Whether it is the client that all wait for.
+    fn awaits_client(&self) -> bool {
+        match self.phase.get() {
+            Phase::Uploading => self.awaits_bytes.get(),
+            Phase::Idle | Phase::Answering | Phase::Streaming => self.awaits_room.get(),
+            Phase::Head | Phase::Waiting | Phase::Closing => false,
+        }
+    }
+
+    /// Whether the client has kept us waiting over a whole period in which less came, or went, than a line of any use
+    /// carries. Bytes that drip keep a connection from being quiet; this keeps them from keeping it for ever.
+    fn is_client_slow(&self, limits: &Limits, now_us: u64) -> bool {
+        let (since_us, bytes) = self.pace.get();
+        let is_awaited = self.awaits_client();
+        let elapsed = Duration::from_micros(now_us.saturating_sub(since_us));
+        if is_awaited && elapsed < limits.pace_period {
+            return false;
+        }
+        self.pace.set((now_us, self.moved_bytes.get()));
+        is_awaited && self.moved_bytes.get() - bytes < limits.slowest * elapsed.as_secs()
     }
 
     /// Expires what is due; tells when this slot has to be looked at again.
@@ -195,7 +274,7 @@ impl Slot {
             self.quiet_since_us.set(now_us);
         }
         let since_sweep = now_us.saturating_sub(self.swept_us.replace(now_us));
-        if self.phase.get() == Phase::Uploading {
+        if self.phase.get() == Phase::Uploading && self.awaits_bytes.get() {
             // The upstream is not to blame for the time an upload takes: its deadline stands still meanwhile.
             self.deadline_us.set(self.deadline_us.get().saturating_add(since_sweep));
         }
@@ -204,9 +283,10 @@ impl Slot {
             return NEVER;
         }
         let limit = self.quiet_limit(limits).map_or(NEVER, |limit| limit.as_micros() as u64);
-        if now_us.saturating_sub(self.quiet_since_us.get()) >= limit {
+        let is_quiet = now_us.saturating_sub(self.quiet_since_us.get()) >= limit;
+        if self.is_client_slow(limits, now_us) || is_quiet {
             self.quiet_since_us.set(now_us);
-            self.expire(Expiry::Quiet);
+            self.expire(if self.awaits_room.get() { Expiry::Unread } else { Expiry::Quiet });
         }
         self.deadline_us.get()
     }
@@ -280,7 +360,7 @@ mod tests {
     #[test]
     fn a_head_that_drips_is_cut_at_its_deadline() {
         let slot = Slot::new(0);
-        assert_eq!(swept(&slot, 1..=100, || slot.received()), Some(10));
+        assert_eq!(swept(&slot, 1..=100, || slot.received(1)), Some(10));
     }
 
     #[test]
@@ -289,6 +369,36 @@ mod tests {
         slot.enter(Phase::Uploading);
         assert_eq!(swept(&slot, 1..=100, || slot.progressed()), None);
         assert_eq!(swept(&slot, 101..=200, || ()), Some(130));
+    }
+
+    #[test]
+    fn a_client_that_drips_its_body_or_sips_its_answer_is_cut_off_after_a_period() {
+        let slot = Slot::new(0);
+        slot.enter(Phase::Uploading);
+        let upload = |bytes| {
+            slot.received(bytes);
+            slot.await_bytes();
+        };
+        assert_eq!(swept(&slot, 1..=200, || upload(100)), None);
+        assert_eq!(swept(&slot, 201..=300, || upload(99)).map(|second| second <= 261), Some(true));
+        let slot = Slot::new(0);
+        slot.enter(Phase::Streaming);
+        let answer = |bytes| {
+            slot.sent(bytes);
+            slot.await_room();
+        };
+        assert_eq!(swept(&slot, 1..=200, || answer(100)), None);
+        assert_eq!(swept(&slot, 201..=300, || answer(1)).map(|second| second <= 261), Some(true));
+    }
+
+    #[test]
+    fn an_upstream_that_takes_nothing_is_not_the_clients_fault() {
+        let deadlines = Deadlines::new();
+        let slot = deadlines.register(0);
+        slot.enter(Phase::Uploading);
+        deadlines.arm(&slot, 60 * SECOND);
+        let progress = || slot.progressed();
+        assert_eq!(swept(&slot, 1..=100, progress), Some(60), "the deadline goes on");
     }
 
     #[test]
@@ -304,7 +414,7 @@ mod tests {
     fn a_client_that_keeps_sending_after_the_last_answer_is_cut_off() {
         let slot = Slot::new(0);
         slot.enter(Phase::Closing);
-        assert_eq!(swept(&slot, 1..=100, || slot.received()), Some(6));
+        assert_eq!(swept(&slot, 1..=100, || slot.received(1)), Some(6));
     }
 
     #[test]

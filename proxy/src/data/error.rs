@@ -20,6 +20,8 @@ pub(super) enum Error {
     UploadBroken,
     /// The attempt failed at the upstream.
     Upstream(FailureKind),
+    /// No failure: `OPTIONS *` is not for an upstream. It is here because we answer it.
+    AskedItself,
 }
 
 /// Whose fault an error is.
@@ -36,7 +38,7 @@ impl Error {
     /// Whose fault it is: the client's never counts against an arm.
     pub(super) fn source(self) -> Source {
         match self {
-            Self::Upstream(FailureKind::NoEndpoint) => Source::Proxy,
+            Self::Upstream(FailureKind::NoEndpoint) | Self::AskedItself => Source::Proxy,
             Self::Refused(reason) if reason.is_policy() => Source::Proxy,
             Self::Refused(_) | Self::UploadStalled | Self::UploadBroken => Source::Client,
             Self::Upstream(_) => Source::Upstream,
@@ -50,13 +52,27 @@ impl Error {
             Self::UploadStalled => "upload_stalled",
             Self::UploadBroken => "upload_broken",
             Self::Upstream(kind) => kind.label(),
+            Self::AskedItself => "options",
         }
     }
 
     fn status(self) -> StatusCode {
         match self {
             Self::Refused(reason) => match reason {
-                Rejection::Malformed | Rejection::Host | Rejection::Connection => StatusCode::BAD_REQUEST,
+                Rejection::Malformed
+                | Rejection::Framing
+                | Rejection::Body
+                | Rejection::Target
+                | Rejection::Host
+                | Rejection::Connection
+                | Rejection::Upgrade => StatusCode::BAD_REQUEST,
+                Rejection::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+                Rejection::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                // There is nobody who could read an answer.
+                Rejection::Handshake | Rejection::ProxyHeader => StatusCode::BAD_REQUEST,
+                Rejection::Connections | Rejection::ClientConnections | Rejection::Descriptors | Rejection::Memory => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 Rejection::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Rejection::TargetTooLong => StatusCode::URI_TOO_LONG,
                 Rejection::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -80,6 +96,7 @@ impl Error {
                 | FailureKind::Truncated
                 | FailureKind::Protocol => StatusCode::BAD_GATEWAY,
             },
+            Self::AskedItself => StatusCode::OK,
         }
     }
 
@@ -92,7 +109,13 @@ impl Error {
                 Rejection::Method => "method not allowed\n",
                 Rejection::Host => "missing or invalid Host\n",
                 Rejection::TransferCoding => "unknown transfer coding\n",
+                Rejection::Framing => "ambiguous length of the request\n",
+                Rejection::Body => "malformed request body\n",
+                Rejection::Version => "HTTP/1.0 and HTTP/1.1 are spoken here\n",
+                Rejection::Target => "invalid path\n",
                 Rejection::Connection => "Connection names a protected field\n",
+                Rejection::Upgrade => "malformed WebSocket handshake\n",
+                Rejection::WebSocketVersion => "WebSocket version 13 is supported\n",
                 Rejection::NoRoute => "no route\n",
                 Rejection::BodyTooLarge => "request body too large\n",
                 Rejection::Address => "forbidden\n",
@@ -100,6 +123,11 @@ impl Error {
                 Rejection::AuthUnavailable => "authentication unavailable\n",
                 Rejection::RateLimited | Rejection::TooMany => "too many requests\n",
                 Rejection::HeadTimeout => "request head timed out\n",
+                Rejection::Handshake => "no TLS\n",
+                Rejection::ProxyHeader => "no PROXY header\n",
+                Rejection::Connections | Rejection::ClientConnections | Rejection::Descriptors | Rejection::Memory => {
+                    "overloaded\n"
+                }
             },
             Self::UploadStalled => "request body stalled\n",
             Self::UploadBroken => "malformed request body\n",
@@ -112,7 +140,21 @@ impl Error {
                 | FailureKind::Truncated
                 | FailureKind::Protocol => "upstream failed\n",
             },
+            Self::AskedItself => "",
         }
+    }
+
+    /// The same as bytes, where no request has come so far that it could be answered as one.
+    #[cold]
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let (status, text) = (self.status(), self.text());
+        let (code, reason) = (status.as_str(), status.canonical_reason().unwrap_or_default());
+        let length = text.len();
+        format!(
+            "HTTP/1.1 {code} {reason}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{text}"
+        )
+        .into_bytes()
     }
 
     /// The answer to the client. Whose request we could not trust gets no second one on the same connection.
@@ -123,10 +165,15 @@ impl Error {
         *answer.status_mut() = self.status();
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        if self.source() == Source::Client {
+        // A connection that is kept takes memory as well.
+        if self.source() == Source::Client || self == Self::Refused(Rejection::Memory) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if self == Self::Refused(Rejection::Method) {
+        if self == Self::Refused(Rejection::WebSocketVersion) {
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        if matches!(self, Self::Refused(Rejection::Method) | Self::AskedItself) {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         answer
@@ -150,6 +197,7 @@ mod tests {
             (Error::Refused(Rejection::Method), 405, true),
             (Error::Refused(Rejection::TargetTooLong), 414, true),
             (Error::UploadStalled, 408, true),
+            (Error::Refused(Rejection::Memory), 503, true),
             (Error::Refused(Rejection::BodyTooLarge), 413, true),
         ] {
             let answer = error.into_answer();

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderValue, SET_COOKIE};
+use http::header::{HOST, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use sluice_engine::evidence::Arm;
@@ -18,16 +18,19 @@ use super::deadlines::Phase;
 use super::error::Error;
 use super::filters::{Asking, Filtered};
 use super::flight::Flight;
-use super::head;
-use super::headers::prepare_request;
+use super::head::{self, Marks};
+use super::headers::{Hop, prepare_request};
+use super::host;
 use super::local::{Local, LocalRollout};
 use super::mirror;
 use super::pool::{LocalArm, WhenEjected};
 use super::record::Reason;
+use super::redirect;
 use super::reject::Rejection;
 use super::shield::{self, Kept};
 use super::stop::Stop;
 use super::trace;
+use super::upgrade;
 use super::upload::Upload;
 use crate::config::Sticky;
 use crate::nginx::PlaceShard;
@@ -59,6 +62,8 @@ pub(super) struct Decided {
 pub(super) enum Bound {
     Plain(Rc<LocalArm>),
     Rollout(Rc<LocalRollout>, Choice),
+    /// The same address by https.
+    Redirect(HeaderValue),
     /// To an arm of this rollout, once somebody was asked whether the request may pass: which one is decided then, for a
     /// revert may come meanwhile.
     Later(Rc<LocalRollout>),
@@ -84,6 +89,10 @@ pub(super) fn handle(
             }
             Err(answer) => std::mem::take(&mut **answer),
         };
+        let mut answer = answer;
+        if let Some(hsts) = &client.entrance.hsts {
+            answer.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        }
         Ok(answer)
     }
 }
@@ -123,25 +132,38 @@ fn depart(
 /// allocates or formats, unless the route has filters.
 #[inline]
 pub(super) fn decide<B>(client: &Client, request: &mut Request<B>, start_us: u64) -> Result<Decided, Stop> {
+    if client.worker.pressure.sheds_requests() {
+        return Err(Error::Refused(Rejection::Memory).into());
+    }
     let marks = head::check(request, &client.worker.limits)?;
     let local = client.worker.local();
     let no_host = Error::Refused(Rejection::Host);
     let host_value = request.headers().get(HOST).cloned().ok_or(no_host)?;
-    let host = head::host(&host_value).ok_or(no_host)?;
+    let host = host::parse(host_value.as_bytes()).ok_or(no_host)?;
     let no_route = Error::Refused(Rejection::NoRoute);
+    if client.entrance.redirects
+        && let Some(location) = redirect::location(request, host, client, &local.snapshot.trusted_proxies)
+    {
+        let bound = Bound::Redirect(location);
+        return Ok(Decided { local, bound, series: None, is_trusted: false, filtered: None });
+    }
     let located = local.snapshot.routes.locate(host, request.uri().path()).ok_or(no_route)?;
     let is_trusted = is_trusted(&local.snapshot.trusted_proxies, client.peer);
     let filtered = match local.filters.get(located.filters as usize) {
         None => None,
         Some(filters) => {
             let (method, target, headers) = (request.method(), request.uri(), request.headers());
-            let address = client_address(client.peer, headers, &local.snapshot.trusted_proxies);
+            let address = client_address(headers, client.peer, &local.snapshot.trusted_proxies);
             let asking =
                 Asking { client, address, method, target, headers, host, is_trusted, located, now_us: start_us };
             Some(Filtered::admit(filters, &asking)?)
         }
     };
-    prepare_request(request.headers_mut(), marks, &host_value, client, is_trusted)?;
+    let protocol = if marks.has(Marks::UPGRADE) { upgrade::asked_for(request, marks)? } else { None };
+    client.upgrade.ask(protocol);
+    let hop = Hop { client, host: &host_value, is_trusted, is_told_twice: local.snapshot.upstream.forwarded_header };
+    prepare_request(request.headers_mut(), marks, &hop)?;
+    client.upgrade.tell(request.headers_mut());
     trace::prepare(request.headers_mut(), marks, client, local.snapshot.tracing);
     let bound = match located.target {
         Target::Plain(index) => Bound::Plain(Rc::clone(local.plain.get(index).ok_or(no_route)?)),
@@ -167,6 +189,7 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
     let wishes = filtered.as_deref().filter(|filtered| filtered.has_wish());
     let journey = Journey { client, settings: own.unwrap_or(&local.snapshot.upstream), filtered: wishes };
     match target {
+        Bound::Redirect(location) => Ok(redirect::answer(client, location.clone())),
         Bound::Plain(arm) => {
             let arrived = Box::pin(journey.attempt(arm, WhenEjected::Try, request, None, *start_us)).await;
             Ok(arrived?.pass(client, None))
@@ -198,7 +221,7 @@ async fn ask(client: &Rc<Client>, departure: &mut Departure) -> Result<(), Stop>
     if let Bound::Later(former) = target {
         let local = client.worker.local();
         let rollout = local.rollouts.iter().find(|rollout| rollout.view.name == former.view.name).unwrap_or(former);
-        let host = request.headers().get(HOST).and_then(head::host).unwrap_or_default();
+        let host = request.headers().get(HOST).and_then(|value| host::parse(value.as_bytes())).unwrap_or_default();
         let choice = choose_arm(client, rollout, request, host, *start_us);
         client.report.chosen(rollout, choice);
         *target = Bound::Rollout(Rc::clone(rollout), choice);
@@ -221,7 +244,7 @@ fn choose_arm<B>(client: &Client, rollout: &LocalRollout, request: &Request<B>, 
     choice
 }
 
-/// The request as the upstream gets it: HTTP/1.1, no upgrade.
+/// The request as the upstream gets it: HTTP/1.1.
 #[inline]
 fn into_upstream(request: Request<Incoming>, client: &Client, body_limit: u64) -> Request<Upload> {
     let (mut parts, body) = request.into_parts();

@@ -8,7 +8,9 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 
 use super::error::Error;
+use super::http2;
 use super::reject::Rejection;
+use super::target;
 use super::workers::Limits;
 
 /// Fields of a head that need work, as a set.
@@ -20,7 +22,7 @@ impl Marks {
     pub(super) const TRANSFER_ENCODING: Self = Self(1 << 1);
     pub(super) const CONTENT_LENGTH: Self = Self(1 << 2);
     /// Fields for one hop that go without further questions: `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade`,
-    /// `Proxy-Authenticate`, `Proxy-Authorization`.
+    /// `HTTP2-Settings`, `Proxy-Authenticate`, `Proxy-Authorization`.
     pub(super) const ONE_HOP: Self = Self(1 << 3);
     pub(super) const HOST: Self = Self(1 << 4);
     pub(super) const SECOND_HOST: Self = Self(1 << 5);
@@ -31,6 +33,13 @@ impl Marks {
     pub(super) const EVENT_STREAM: Self = Self(1 << 8);
     /// `traceparent`, `tracestate`.
     pub(super) const TRACE: Self = Self(1 << 9);
+    /// A name with `_`, which some servers take for the same as one with `-`.
+    pub(super) const UNDERSCORE: Self = Self(1 << 10);
+    /// `Content-Length` with zeros in front, which some take for an octal number.
+    pub(super) const PADDED_LENGTH: Self = Self(1 << 11);
+
+    /// `Upgrade`.
+    pub(super) const UPGRADE: Self = Self(1 << 12);
 
     #[inline]
     pub(super) fn has(self, marks: Self) -> bool {
@@ -60,14 +69,26 @@ impl Marks {
             "host" => Self::HOST,
             "connection" => Self::CONNECTION,
             "transfer-encoding" => Self::TRANSFER_ENCODING,
+            "content-length" if value.len() > 1 && value.as_bytes().starts_with(b"0") => {
+                self.add(Self::PADDED_LENGTH);
+                Self::CONTENT_LENGTH
+            }
             "content-length" => Self::CONTENT_LENGTH,
             "content-type" if is_event_stream(value) => Self::EVENT_STREAM,
-            "te" | "upgrade" | "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" => {
+            "upgrade" => {
+                self.add(Self::UPGRADE);
                 Self::ONE_HOP
             }
+            "te"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "http2-settings" => Self::ONE_HOP,
             "forwarded" | "x-real-ip" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => Self::FORWARDED,
             "x-request-id" => Self::REQUEST_ID,
             "traceparent" | "tracestate" => Self::TRACE,
+            name if name.contains('_') => Self::UNDERSCORE,
             _ => return,
         };
         self.add(mark);
@@ -83,10 +104,14 @@ fn is_event_stream(value: &HeaderValue) -> bool {
 #[inline]
 pub(super) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<Marks, Error> {
     let refused = |reason| Err(Error::Refused(reason));
-    if *request.method() == Method::CONNECT || *request.method() == Method::TRACE {
+    if is_unwanted(request.method()) {
         return refused(Rejection::Method);
     }
+    if request.version() == Version::HTTP_2 {
+        http2::check(request)?;
+    }
     let mut marks = Marks::of(request.headers());
+    check_host(request, marks)?;
     if request.uri().authority().is_some() {
         into_origin_form(request)?;
         marks.add(Marks::HOST);
@@ -94,13 +119,11 @@ pub(super) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<Mark
     if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > limits.target) {
         return refused(Rejection::TargetTooLong);
     }
-    if marks.has(Marks::SECOND_HOST) {
-        return refused(Rejection::Host);
+    let path = request.uri().path();
+    if !path.starts_with('/') || !target::is_plain(path) {
+        return Err(without_path(request));
     }
     if !marks.has(Marks::HOST) {
-        if request.version() != Version::HTTP_10 {
-            return refused(Rejection::Host);
-        }
         // HTTP/1.0 knows no Host; towards the upstream we speak 1.1, which needs one, if only an empty one.
         request.headers_mut().insert(header::HOST, HeaderValue::from_static(""));
     }
@@ -110,10 +133,42 @@ pub(super) fn check<B>(request: &mut Request<B>, limits: &Limits) -> Result<Mark
     Ok(marks)
 }
 
+/// A tunnel through us, or a mirror of what we send, is nobody's business.
+#[inline]
+fn is_unwanted(method: &Method) -> bool {
+    matches!(*method, Method::CONNECT | Method::TRACE) || method.as_str() == "TRACK"
+}
+
+/// One `Host`, which only HTTP/1.0 may leave out or empty. HTTP/2 has its own way to say it.
+#[inline]
+fn check_host<B>(request: &Request<B>, marks: Marks) -> Result<(), Error> {
+    let is_empty = || request.headers().get(header::HOST).is_some_and(HeaderValue::is_empty);
+    let is_missing = match request.version() {
+        Version::HTTP_09 | Version::HTTP_10 => false,
+        Version::HTTP_11 => !marks.has(Marks::HOST) || is_empty(),
+        _ => !marks.has(Marks::HOST) && request.uri().authority().is_none(),
+    };
+    if is_missing || marks.has(Marks::SECOND_HOST) { Err(Error::Refused(Rejection::Host)) } else { Ok(()) }
+}
+
+/// `OPTIONS *` asks what we can do; anything else without a plain path asks for nothing that there is.
+#[cold]
+fn without_path<B>(request: &Request<B>) -> Error {
+    if request.uri().path() == "*" && *request.method() == Method::OPTIONS {
+        Error::AskedItself
+    } else {
+        Error::Refused(Rejection::Target)
+    }
+}
+
 /// Absolute form: the host of the target wins over the field (RFC 9112 section 3.2.2).
 #[cold]
 fn into_origin_form<B>(request: &mut Request<B>) -> Result<(), Error> {
     let refused = Error::Refused(Rejection::Host);
+    // Without scheme it is what only CONNECT may send.
+    if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+        return Err(Error::Refused(Rejection::Target));
+    }
     let authority = request.uri().authority().map(Authority::as_str).unwrap_or_default();
     let host = HeaderValue::from_str(authority).map_err(|_| refused)?;
     if authority.contains('@') {
@@ -126,30 +181,11 @@ fn into_origin_form<B>(request: &mut Request<B>) -> Result<(), Error> {
 }
 
 /// Exactly one `Transfer-Encoding` line with exactly `chunked`. Anything else is read differently by somebody.
-fn is_plain_chunked(headers: &HeaderMap) -> bool {
+pub(super) fn is_plain_chunked(headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(header::TRANSFER_ENCODING).iter();
     let first = lines.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     first && lines.next().is_none()
 }
-
-/// The host to route by, without port. `None` if the field is no host at all.
-#[inline]
-pub(super) fn host(value: &HeaderValue) -> Option<&str> {
-    let host = value.as_bytes();
-    let is_host = host.iter().all(|&byte| HOST_BYTES[usize::from(byte)]);
-    std::str::from_utf8(host).ok().filter(|_| is_host).map(crate::snapshot::without_port)
-}
-
-/// Bytes of a host: visible ASCII but for what delimits something else.
-const HOST_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = b'!';
-    while byte <= b'~' {
-        table[byte as usize] = !matches!(byte, b',' | b'/' | b'@' | b'?' | b'#' | b'\\' | b'"' | b'<' | b'>');
-        byte += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {
@@ -184,16 +220,6 @@ mod tests {
             (&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], false),
         ] {
             assert_eq!(is_plain_chunked(&headers(lines)), plain, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn a_host_is_routed_by_without_its_port_and_only_if_it_is_one() {
-        let host = |text: &'static str| host(&HeaderValue::from_static(text)).map(str::to_owned);
-        assert_eq!(host("shop.example:8080").as_deref(), Some("shop.example"));
-        assert_eq!(host("[::1]:80").as_deref(), Some("[::1]"));
-        for bad in ["a,b", "a/b", "user@a", "a b"] {
-            assert_eq!(host(bad), None, "{bad}");
         }
     }
 }

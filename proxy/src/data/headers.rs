@@ -11,6 +11,7 @@ use super::head::Marks;
 use super::ids::is_sane;
 use super::reject::Rejection;
 
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -19,24 +20,38 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Addresses of a trusted proxy's list that are passed on; whoever reads a longer one has more to do than we.
+const MOST_HOPS: usize = 50;
+/// What the upstream is told about where a request comes from.
+#[derive(Debug)]
+pub(super) struct Hop<'a> {
+    pub(super) client: &'a Client,
+    pub(super) host: &'a HeaderValue,
+    /// The peer is a trusted proxy.
+    pub(super) is_trusted: bool,
+    /// By `Forwarded` too.
+    pub(super) is_told_twice: bool,
+}
+
 /// Prepares a request's fields for the upstream.
 #[inline]
-pub(super) fn prepare_request(
-    headers: &mut HeaderMap,
-    marks: Marks,
-    host: &HeaderValue,
-    client: &Client,
-    is_trusted: bool,
-) -> Result<(), Error> {
+pub(super) fn prepare_request(headers: &mut HeaderMap, marks: Marks, hop: &Hop<'_>) -> Result<(), Error> {
+    let Hop { client, host, .. } = *hop;
     if marks.has(Marks::CONNECTION) {
         remove_named_by_connection(headers)?;
     }
     if marks.has(Marks::ONE_HOP) {
         remove_one_hop(headers);
     }
+    if marks.has(Marks::UNDERSCORE) {
+        remove_underscored(headers);
+    }
+    if marks.has(Marks::PADDED_LENGTH) {
+        rewrite_length(headers);
+    }
     let mut lines = client.lines.borrow_mut();
     lines.clear();
-    if is_trusted {
+    if hop.is_trusted {
         append_forwarded(headers, host, client, &mut lines);
     } else {
         if marks.has(Marks::FORWARDED) {
@@ -44,6 +59,9 @@ pub(super) fn prepare_request(
         }
         lines.extend_from_slice(&client.peer_lines);
         add_line(&mut lines, b"x-forwarded-host: ", host.as_bytes());
+    }
+    if hop.is_told_twice {
+        add_standard(headers, hop, &mut lines);
     }
     if marks.has(Marks::REQUEST_ID) && has_one_sane_id(headers) {
         return Ok(());
@@ -89,9 +107,15 @@ fn remove_forwarded(headers: &mut HeaderMap) {
 #[cold]
 fn append_forwarded(headers: &mut HeaderMap, host: &HeaderValue, client: &Client, lines: &mut Vec<u8>) {
     lines.extend_from_slice(b"x-forwarded-for: ");
+    let begin = lines.len();
     for list in headers.get_all(X_FORWARDED_FOR).iter().filter(|list| !list.is_empty()) {
         lines.extend_from_slice(list.as_bytes());
         lines.extend_from_slice(b", ");
+    }
+    // The nearest hops are at the end, and what is far off is what the client says.
+    if let Some(cut) = memchr::memrchr_iter(b',', &lines[begin..]).nth(MOST_HOPS) {
+        let blanks = lines[begin + cut + 1..].iter().take_while(|&&byte| byte == b' ').count();
+        lines.drain(begin..=begin + cut + blanks);
     }
     add_line(lines, b"", client.peer_text.as_bytes());
     headers.remove(X_FORWARDED_FOR);
@@ -106,17 +130,55 @@ fn append_forwarded(headers: &mut HeaderMap, host: &HeaderValue, client: &Client
     }
 }
 
+/// `Forwarded` (RFC 7239): the trusted proxy's list, if there is one, and its own part at the end. An address of IPv6
+/// and a host are quoted; neither can have a quote in it.
+fn add_standard(headers: &mut HeaderMap, hop: &Hop<'_>, lines: &mut Vec<u8>) {
+    lines.extend_from_slice(b"forwarded: ");
+    for list in headers.get_all(header::FORWARDED).iter().filter(|list| !list.is_empty()) {
+        lines.extend_from_slice(list.as_bytes());
+        lines.extend_from_slice(b", ");
+    }
+    headers.remove(header::FORWARDED);
+    let (before, after): (&[u8], &[u8]) = if hop.client.peer.is_ipv6() { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
+    lines.extend_from_slice(before);
+    lines.extend_from_slice(hop.client.peer_text.as_bytes());
+    lines.extend_from_slice(after);
+    lines.extend_from_slice(b";host=\"");
+    lines.extend_from_slice(hop.host.as_bytes());
+    lines.extend_from_slice(b"\";proto=");
+    add_line(lines, b"", hop.client.scheme.as_str().as_bytes());
+}
+
 #[cold]
 fn remove_one_hop(headers: &mut HeaderMap) {
     for name in [
         KEEP_ALIVE,
         PROXY_CONNECTION,
+        HTTP2_SETTINGS,
         header::TE,
         header::UPGRADE,
         header::PROXY_AUTHENTICATE,
         header::PROXY_AUTHORIZATION,
     ] {
         headers.remove(name);
+    }
+}
+
+/// Names with `_` go: to a server that turns both `-` and `_` into one, `X_Forwarded_For` says who the client is.
+#[cold]
+fn remove_underscored(headers: &mut HeaderMap) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// The length as everybody writes it.
+#[cold]
+fn rewrite_length(headers: &mut HeaderMap) {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 

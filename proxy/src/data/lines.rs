@@ -3,7 +3,7 @@
 //! Who asks, over which protocol, for which host, under which identifier: five lines that every request gets. As entries
 //! of a header map each would be hashed, stored, serialised and dropped; as bytes they are copied once. The lines go in
 //! behind the request line, which is the one place that a head is sure to have. It refuses to touch anything else: the
-//! rest of the stream passes as it is.
+//! rest of the stream passes as it is. What comes back is shown to a guard, which knows from here when a head is due.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -12,7 +12,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::guard::AnswerGuard;
+use super::stream::UpstreamStream;
 
 /// Lines for the next head of a connection, shared by its owner and its socket.
 #[derive(Debug, Default)]
@@ -24,11 +26,12 @@ pub(super) struct NextLines {
 /// A socket that puts the due lines into the head that is written next.
 #[derive(Debug)]
 pub(super) struct LineWriter {
-    stream: TcpStream,
+    stream: UpstreamStream,
     next: Rc<NextLines>,
     /// A head with its lines, as far as the socket has not taken it.
     pending: Vec<u8>,
     written: usize,
+    guard: AnswerGuard,
 }
 
 // === impl NextLines ===
@@ -47,8 +50,13 @@ impl NextLines {
 // === impl LineWriter ===
 
 impl LineWriter {
-    pub(super) fn new(stream: TcpStream, next: Rc<NextLines>) -> Self {
-        Self { stream, next, pending: Vec::new(), written: 0 }
+    pub(super) fn new(stream: UpstreamStream, next: Rc<NextLines>) -> Self {
+        Self { stream, next, pending: Vec::new(), written: 0, guard: AnswerGuard::default() }
+    }
+
+    /// The socket, once nothing of ours is to be written any more.
+    pub(super) fn into_stream(self) -> UpstreamStream {
+        self.stream
     }
 
     /// Joins the head's beginning with its lines; the socket gets them in one piece.
@@ -61,6 +69,7 @@ impl LineWriter {
         self.pending.extend_from_slice(&self.next.lines.borrow());
         self.pending.extend_from_slice(&head[line..]);
         self.next.is_due.set(false);
+        self.guard.expect_head();
     }
 
     /// Writes what is pending.
@@ -80,7 +89,11 @@ impl LineWriter {
 impl AsyncRead for LineWriter {
     #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let is_good = self.guard.check(&buf.filled()[before..]).is_ok();
+        // As an error of its kind, which is told from a broken connection.
+        Poll::Ready(if is_good { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) })
     }
 }
 
@@ -101,7 +114,8 @@ impl AsyncWrite for LineWriter {
 
     #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_pending(cx)
+        ready!(self.poll_pending(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -113,7 +127,7 @@ impl AsyncWrite for LineWriter {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -123,7 +137,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         let next = Rc::<NextLines>::default();
-        let mut writer = LineWriter::new(stream, Rc::clone(&next));
+        let mut writer = LineWriter::new(UpstreamStream::Plain(stream), Rc::clone(&next));
         next.set(b"a: 1\r\n");
         writer.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\nbody\n").await.unwrap();
         writer.write_all(b"more\n").await.unwrap();
@@ -139,7 +153,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         let next = Rc::<NextLines>::default();
-        let mut writer = LineWriter::new(stream, Rc::clone(&next));
+        let mut writer = LineWriter::new(UpstreamStream::Plain(stream), Rc::clone(&next));
         let lines = "x: y\r\n".repeat(2_000_000);
         next.set(lines.as_bytes());
         let mut seen = String::new();

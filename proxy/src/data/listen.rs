@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn listener(address: &str) -> Listener {
-        Listener { address: address.parse().unwrap(), max_connections: 10 }
+        Listener::plain(address.parse().unwrap())
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub(super) struct LocalState {
 impl Local {
     /// Prepares `snapshot` for worker `index`.
     pub(super) fn build(snapshot: Arc<Snapshot>, index: usize, registry: &Registry, before: Option<&Self>) -> Self {
-        let mut builder = Builder { keep: snapshot.upstream.keepalive, index, before, endpoints: HashMap::new() };
+        let is_tls_new = before.is_some_and(|before| before.snapshot.upstream.tls != snapshot.upstream.tls);
+        let mut builder =
+            Builder { keep: snapshot.upstream.keepalive, is_tls_new, index, before, endpoints: HashMap::new() };
         let rollouts = snapshot.rollouts.iter().map(|view| Rc::new(builder.rollout(view))).collect();
         let plain = snapshot.plain.iter().map(|view| builder.arm(view)).collect();
         let filters = snapshot.filters.iter().map(|view| builder.filters(view)).collect();
@@ -73,6 +75,8 @@ impl Local {
 
 struct Builder<'a> {
     keep: usize,
+    /// Upstreams are to be verified in another way than before.
+    is_tls_new: bool,
     index: usize,
     before: Option<&'a Local>,
     endpoints: HashMap<u64, Rc<LocalEndpoint>>,
@@ -104,12 +108,15 @@ impl Builder<'_> {
     }
 
     fn endpoint(&mut self, endpoint: &Arc<crate::endpoint::Endpoint>) -> Rc<LocalEndpoint> {
-        let (before, keep) = (self.before, self.keep);
+        let (before, keep, is_tls_new) = (self.before, self.keep, self.is_tls_new);
         let local = self.endpoints.entry(endpoint.id).or_insert_with(|| {
             let former = before.and_then(|before| before.endpoints.get(&endpoint.id)).cloned();
             let local = former.filter(|local| Arc::ptr_eq(&local.endpoint, endpoint));
             let local = local.unwrap_or_else(|| Rc::new(LocalEndpoint::new(Arc::clone(endpoint))));
             local.keep(keep);
+            if is_tls_new && endpoint.is_tls() {
+                local.close_idle();
+            }
             local
         });
         Rc::clone(local)

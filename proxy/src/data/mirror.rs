@@ -51,7 +51,7 @@ impl Mirrored {
 
 /// Sends a copy of a request that stable is about to get; the original is left as it is.
 pub(super) fn send(client: &Client, local: &Rc<Local>, rollout: &Rc<LocalRollout>, request: &http::Request<Upload>) {
-    if rollout.view.canary.is_none() || rollout.view.reverted {
+    if rollout.view.canary.is_none() || rollout.view.reverted || client.upgrade.is_asked() {
         return;
     }
     let Some(copy) = Kept::of(client, request) else { return };
@@ -61,7 +61,7 @@ pub(super) fn send(client: &Client, local: &Rc<Local>, rollout: &Rc<LocalRollout
         return copy.give_back(client);
     }
     worker.mirrors.set(worker.mirrors.get() + 1);
-    let shadow = Rc::new(Client::new(Rc::clone(worker), client.peer, client.scheme));
+    let shadow = Rc::new(Client::stream_of(client));
     shadow.lines.borrow_mut().clone_from(&client.lines.borrow());
     let (local, rollout) = (Rc::clone(local), Rc::clone(rollout));
     // Nobody awaits it: it ends at its time-out at the latest, and with the runtime.

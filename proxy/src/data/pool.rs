@@ -86,6 +86,12 @@ impl LocalEndpoint {
         self.show_idle(idle.len());
     }
 
+    /// Closes all that rest: they were made in a way that does not hold any more.
+    pub(super) fn close_idle(&self) {
+        self.idle.borrow_mut().clear();
+        self.show_idle(0);
+    }
+
     /// The peer has closed a connection that rested, or that was about to.
     pub(super) fn closes_at_rest(&self) {
         self.closes.set(true);

@@ -1,4 +1,4 @@
-//! Requests that were refused before an arm was chosen, by reason: the label of `sluice_rejected_requests_total`.
+//! Requests that were refused before an arm was chosen, and connections that were closed before there was one, by reason: the label of `sluice_rejected_requests_total`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -11,18 +11,42 @@ pub enum Rejection {
     HeadTooLarge,
     /// The target is longer than the limit.
     TargetTooLong,
-    /// CONNECT, TRACE.
+    /// CONNECT, TRACE, TRACK.
     Method,
     /// No `Host`, two of them, or one that is none.
     Host,
     /// A transfer coding that we do not know.
     TransferCoding,
+    /// Length and transfer coding are wrong or contradict each other: where the request ends is doubtful.
+    Framing,
+    /// A chunked body that is not as the standard wants it; its head was good.
+    Body,
+    /// Another version of HTTP than 1.0 and 1.1.
+    Version,
+    /// A target that leaves the path it names: `..`, or `*` for what has a path.
+    Target,
     /// `Connection` names a field that must not be removed.
     Connection,
+    /// A wrong WebSocket handshake, or bytes that came before the answer to it.
+    Upgrade,
+    /// Another version of WebSocket than 13.
+    WebSocketVersion,
     /// No route for host and path.
     NoRoute,
     /// The head did not come in time.
     HeadTimeout,
+    /// No TLS, or none that both sides accept, or not in time.
+    Handshake,
+    /// A peer that has to say by the PROXY protocol who its client is did not, or not in time.
+    ProxyHeader,
+    /// A connection beyond `limits.maxConnections`.
+    Connections,
+    /// A connection beyond `limits.maxConnectionsPerClient`.
+    ClientConnections,
+    /// A connection that would take one of the last file descriptors.
+    Descriptors,
+    /// A request or a connection while memory is short.
+    Memory,
     /// The body is larger than the route allows.
     BodyTooLarge,
     /// The route does not let this address in.
@@ -45,7 +69,7 @@ pub struct Rejections([AtomicU64; Rejection::COUNT]);
 
 impl Rejection {
     /// How many there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 27;
     /// Every reason, by index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -54,9 +78,21 @@ impl Rejection {
         Self::Method,
         Self::Host,
         Self::TransferCoding,
+        Self::Framing,
+        Self::Body,
+        Self::Version,
+        Self::Target,
         Self::Connection,
+        Self::Upgrade,
+        Self::WebSocketVersion,
         Self::NoRoute,
         Self::HeadTimeout,
+        Self::Handshake,
+        Self::ProxyHeader,
+        Self::Connections,
+        Self::ClientConnections,
+        Self::Descriptors,
+        Self::Memory,
         Self::BodyTooLarge,
         Self::Address,
         Self::Unauthorized,
@@ -69,6 +105,10 @@ impl Rejection {
     pub(super) fn is_policy(self) -> bool {
         match self {
             Self::NoRoute
+            | Self::Connections
+            | Self::ClientConnections
+            | Self::Descriptors
+            | Self::Memory
             | Self::Address
             | Self::Unauthorized
             | Self::AuthUnavailable
@@ -80,8 +120,16 @@ impl Rejection {
             | Self::Method
             | Self::Host
             | Self::TransferCoding
+            | Self::Framing
+            | Self::Body
+            | Self::Version
+            | Self::Target
             | Self::Connection
+            | Self::Upgrade
+            | Self::WebSocketVersion
             | Self::HeadTimeout
+            | Self::Handshake
+            | Self::ProxyHeader
             | Self::BodyTooLarge => false,
         }
     }
@@ -95,9 +143,21 @@ impl Rejection {
             Self::Method => "method",
             Self::Host => "host",
             Self::TransferCoding => "transfer_coding",
+            Self::Framing => "framing",
+            Self::Body => "body",
+            Self::Version => "version",
+            Self::Target => "target",
             Self::Connection => "connection",
+            Self::Upgrade => "upgrade",
+            Self::WebSocketVersion => "websocket_version",
             Self::NoRoute => "no_route",
             Self::HeadTimeout => "head_timeout",
+            Self::Handshake => "tls_handshake",
+            Self::ProxyHeader => "proxy_header",
+            Self::Connections => "connections",
+            Self::ClientConnections => "client_connections",
+            Self::Descriptors => "descriptors",
+            Self::Memory => "memory",
             Self::BodyTooLarge => "body_too_large",
             Self::Address => "address",
             Self::Unauthorized => "unauthorized",

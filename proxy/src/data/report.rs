@@ -188,6 +188,12 @@ impl Report {
         self.answered(client, client.now_us());
     }
 
+    /// The request ends with an answer of our own that is no failure.
+    pub(super) fn settled(&self, client: &Client, status: u16) {
+        self.note(|sheet| sheet.status = Some(status));
+        self.answered(client, client.now_us());
+    }
+
     /// The client is gone, if its request is still open.
     pub(super) fn client_gone(&self, client: &Client) {
         self.note(|sheet| sheet.failure = sheet.failure.or(Some("client_gone")));

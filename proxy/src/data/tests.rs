@@ -210,6 +210,9 @@ fn garbage_a_reset_and_two_framings_are_502() {
         ("SSH-2.0-OpenSSH_9.6\r\n", FailureKind::Protocol),
         ("", FailureKind::Reset),
         (two_framings, FailureKind::Protocol),
+        ("HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", FailureKind::Protocol),
+        ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n", FailureKind::Protocol),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", FailureKind::Protocol),
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", FailureKind::Protocol),
     ] {
         let stable = Backend::start(move |_| Reply::SendAndClose(reply.as_bytes().to_vec()));
@@ -269,6 +272,23 @@ fn bodies_stream_both_ways_and_need_not_fit_into_memory() {
 }
 
 #[test]
+fn while_memory_is_short_requests_are_refused_and_their_connections_closed() {
+    let stable = Backend::answering(200, "stable");
+    let proxy = Setup::new(stable.address, stable.address, 0.0).start();
+    let pressure = proxy.config.admission.pressure();
+    let mut open = proxy.connect();
+    assert_eq!(open.get("").status, 200);
+    pressure.set(0.93);
+    assert_eq!(open.get("").status, 503);
+    assert!(open.is_closed());
+    assert_eq!(proxy.get("").status, 503, "connections are still accepted");
+    assert_eq!(proxy.config.rejections.get(Rejection::Memory), 2);
+    pressure.set(0.5);
+    assert_eq!(proxy.get("").status, 200);
+    assert_eq!(stable.asked(), 2);
+}
+
+#[test]
 fn heads_that_could_be_read_in_two_ways_are_refused_and_reach_nobody() {
     let stable = Backend::answering(200, "stable");
     let proxy = Setup::new(stable.address, stable.address, 0.0).start();
@@ -284,6 +304,18 @@ fn heads_that_could_be_read_in_two_ways_are_refused_and_reach_nobody() {
             501,
             Rejection::TransferCoding,
         ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+            Rejection::Framing,
+        ),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, Rejection::Version),
+        ("GET /a/%2e%2e/b HTTP/1.1\r\nHost: a\r\n\r\n", 400, Rejection::Target),
+        ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400, Rejection::Target),
+        ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400, Rejection::Target),
+        ("TRACK / HTTP/1.1\r\nHost: a\r\n\r\n", 405, Rejection::Method),
+        ("GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, Rejection::Host),
+        ("GET http://b/ HTTP/1.1\r\n\r\n", 400, Rejection::Host),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Canary\r\n\r\n", 400, Rejection::Connection),
         (&format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414, Rejection::TargetTooLong),
         (&format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(101)), 431, Rejection::HeadTooLarge),
@@ -294,11 +326,53 @@ fn heads_that_could_be_read_in_two_ways_are_refused_and_reach_nobody() {
         client.send(request);
         assert_eq!(client.answer().status, status, "{request:.60}");
         assert!(client.is_closed(), "{request:.60}");
+        // What hyper refuses by itself is known once the client has closed too.
+        drop(client);
         eventually(before + 1, || proxy.config.rejections.get(reason));
     }
     assert_eq!(stable.asked(), 0);
     assert_eq!(proxy.counts(Stable), [0; 8], "what is refused is no trial");
     assert_eq!(proxy.get("").status, 200);
+}
+
+#[test]
+fn a_body_that_turns_bad_behind_a_good_head_fails_nobody_but_its_client() {
+    // Once before an answer has begun, once after: then its client had an answer, if not all of it.
+    let half = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf";
+    for (reply, status, counted) in [("", 400, [1, 0, 0, 0, 0, 1, 0, 0]), (half, 200, [1, 1, 0, 1, 0, 0, 0, 0])] {
+        let canary = Backend::start(move |_| Reply::SendAndHang(reply.as_bytes().to_vec()));
+        let proxy = Setup::new(canary.address, canary.address, 100.0).start();
+        let mut client = proxy.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        eventually(1, || canary.asked());
+        if status == 200 {
+            client.await_bytes();
+        }
+        client.send("4 \r\nabcd\r\n0\r\n\r\n");
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.is_whole), (status, status == 400), "{}", answer.head);
+        assert!(client.is_closed());
+        eventually(counted, || proxy.counts(Canary));
+        assert_eq!(proxy.config.rejections.get(Rejection::Body), 1);
+        eventually(1, || canary.closed.load(Relaxed));
+    }
+}
+
+#[test]
+fn what_was_asked_before_a_bad_request_is_answered_first_and_in_order() {
+    let stable = Backend::start(|request| Reply::Send(answer(200, request.split(' ').nth(1).unwrap_or_default())));
+    let proxy = Setup::new(stable.address, stable.address, 0.0).start();
+    let mut client = proxy.connect();
+    let good = |n: usize| format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let good: String = (0..50).map(good).collect();
+    client.send(&format!("{good}GET /x HTTP/1.1\nHost: a\r\n\r\n{good}"));
+    for n in 0..50 {
+        assert_eq!(client.answer().body, format!("/{n}"));
+    }
+    assert_eq!(client.answer().status, 400);
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    assert!(client.is_closed());
+    assert_eq!((stable.asked(), proxy.config.rejections.get(Rejection::Malformed)), (50, 1));
 }
 
 #[test]

@@ -1,4 +1,7 @@
 //! The body of a request on its way to the upstream: streamed, never kept.
+//!
+//! Trailers end here. No upstream of ours is promised any, and one that takes them for fields of the head would trust
+//! what was not checked as such (RFC 9110, 6.5.1).
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -52,7 +55,10 @@ impl Body for Upload {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let Self::Streamed { body, slot, left } = self.get_mut() else { return Poll::Ready(None) };
-        let polled = Pin::new(&mut *body).poll_frame(cx);
+        let polled = match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
+            polled => polled,
+        };
         if let Poll::Ready(frame) = &polled {
             slot.progressed();
             if let Some(bytes) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {

@@ -14,7 +14,9 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{Notify, watch};
 
 use super::accept::{Door, accept};
+use super::admission::Admission;
 use super::deadlines::Deadlines;
+use super::entrance::Entrance;
 use super::ids::RequestIds;
 use super::listen::Listeners;
 use super::local::Local;
@@ -26,6 +28,7 @@ use super::workers::{Limits, Stage, WorkersConfig};
 use crate::access;
 use crate::clock::Clock;
 use crate::exemplars::Exemplars;
+use crate::memory::Pressure;
 use crate::nginx::Registry;
 use crate::snapshot::Snapshot;
 
@@ -35,8 +38,8 @@ pub(super) struct Seat {
     pub(super) index: usize,
     config: WorkersConfig,
     stage: watch::Receiver<Stage>,
-    /// Its sockets, with the limit of connections and their count over all workers.
-    doors: Vec<(TcpListener, usize, Arc<AtomicUsize>)>,
+    /// Its sockets, with the count of their connections over all workers.
+    doors: Vec<(TcpListener, Entrance, Arc<AtomicUsize>)>,
 }
 
 /// What all requests of one worker share. Lives on its thread only.
@@ -44,6 +47,9 @@ pub(super) struct Seat {
 pub(super) struct Worker {
     pub(super) clock: Clock,
     pub(super) limits: Limits,
+    pub(super) admission: Arc<Admission>,
+    /// Beside the admission, whose counters change with every connection of every worker.
+    pub(super) pressure: Arc<Pressure>,
     pub(super) deadlines: Deadlines,
     pub(super) ids: RequestIds,
     pub(super) rejections: Arc<Rejections>,
@@ -79,13 +85,14 @@ impl Seat {
     /// Gives every worker its socket of every port.
     pub(super) fn allot(listeners: Listeners, config: &WorkersConfig, stage: &watch::Receiver<Stage>) -> Vec<Self> {
         let mut seats: Vec<Self> = Vec::new();
-        for port in listeners.ports {
+        for (number, port) in listeners.ports.into_iter().enumerate() {
             let count = Arc::new(AtomicUsize::new(0));
             for (index, socket) in port.sockets.into_iter().enumerate() {
                 if seats.len() <= index {
                     seats.push(Self { index, config: config.clone(), stage: stage.clone(), doors: Vec::new() });
                 }
-                seats[index].doors.push((socket, port.listener.max_connections, Arc::clone(&count)));
+                let entrance = Entrance::new(&port.listener, config.terminators.of(number));
+                seats[index].doors.push((socket, entrance, Arc::clone(&count)));
             }
         }
         seats
@@ -116,9 +123,9 @@ pub(super) fn run(seat: Seat, ready: &Sender<io::Result<()>>) {
 fn open(seat: Seat, runtime: &LocalRuntime) -> io::Result<Rc<Worker>> {
     let worker = Rc::new(Worker::new(seat.index, &seat.config));
     let _context = runtime.enter();
-    for (socket, limit, count) in seat.doors {
+    for (socket, entrance, count) in seat.doors {
         let socket = tokio::net::TcpListener::from_std(socket)?;
-        let door = Door { socket, limit, count, stage: seat.stage.clone() };
+        let door = Door { socket, entrance: Rc::new(entrance), count, stage: seat.stage.clone() };
         // Ends by itself when the stage changes, and with the runtime at the latest.
         runtime.spawn_local(accept(door, Rc::clone(&worker)));
     }
@@ -153,6 +160,8 @@ impl Worker {
         Self {
             clock: config.clock,
             limits: config.limits.clone(),
+            admission: Arc::clone(&config.admission),
+            pressure: config.admission.pressure(),
             deadlines: Deadlines::new(),
             ids: RequestIds::new(),
             rejections: Arc::clone(&config.rejections),

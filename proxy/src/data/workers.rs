@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::admission::Admission;
 use super::listen::Listeners;
 use super::mirror::Mirrored;
 use super::reject::Rejections;
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::exemplars::Exemplars;
 use crate::nginx::Registry;
 use crate::snapshot::Snapshot;
+use crate::tls::Terminators;
 
 /// What all workers need.
 #[derive(Clone, Debug)]
@@ -43,6 +45,10 @@ pub struct WorkersConfig {
     pub exemplars: Arc<Exemplars>,
     /// The access log, if there is one.
     pub access: Option<AccessLog>,
+    /// What TLS listeners present.
+    pub terminators: Terminators,
+    /// Who is let in while there are many.
+    pub admission: Arc<Admission>,
 }
 
 /// Limits towards clients. The defaults are those of the product.
@@ -54,6 +60,10 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Without a byte of a body, in either direction.
     pub body_idle_timeout: Duration,
+    /// How long a client may keep us waiting at less than `slowest`.
+    pub pace_period: Duration,
+    /// Bytes a second that a client has to send or to take, on average.
+    pub slowest: u64,
     /// Bytes of a request's target.
     pub target: usize,
     /// Bytes of a request's head.
@@ -85,6 +95,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_idle_timeout: Duration::from_secs(30),
+            pace_period: Duration::from_secs(30),
+            slowest: 100,
             target: 8_000,
             head: 32 * 1024,
         }

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::tls::UpstreamTls;
 
 const MS: Duration = Duration::from_millis(1);
 /// Long enough for anything here, so that a test that hangs ends.
@@ -60,6 +61,7 @@ fn mk_settings() -> HealthCheck {
         timeout: Millis::new(1_000),
         healthy_after: 1,
         unhealthy_after: 1,
+        tls: UpstreamTls::default(),
     }
 }
 

@@ -46,6 +46,10 @@ pub const MIRRORED: &str = "sluice_mirrored_requests_total";
 pub const UPSTREAM_CONNECTIONS: &str = "sluice_upstream_connections";
 /// Lines that the access log dropped.
 pub const ACCESS_LOG_DROPPED: &str = "sluice_access_log_dropped_total";
+/// Reloads of certificates.
+pub const CERTIFICATE_RELOADS: &str = "sluice_certificate_reloads_total";
+/// When certificates end.
+pub const CERTIFICATE_EXPIRY: &str = "sluice_certificate_expiry_seconds";
 /// Reloads.
 pub const RELOADS: &str = "sluice_config_reloads_total";
 /// Age of the configuration.
@@ -135,6 +139,13 @@ pub const TABLE: &[(&str, &str, &str, &str)] = &[
         "reason",
         "Lines that the access log, if there is one, dropped: queue_full, or not_written.",
     ),
+    (
+        CERTIFICATE_RELOADS,
+        "counter",
+        "result",
+        "Certificates that were read anew: accepted, or refused while those in use stay.",
+    ),
+    (CERTIFICATE_EXPIRY, "gauge", "listener, name", "Unix time at which a certificate in use ends, by its file."),
     (RELOADS, "counter", "result", "Configurations that were accepted or refused, the first included."),
     (PLAN_AGE, "gauge", "", "Time since the present configuration was accepted."),
     (

@@ -44,7 +44,7 @@ pub enum CaError {
 }
 
 /// Read at the first use, off the start of the process, and kept.
-static SYSTEM: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| mk_config(system_roots()));
+pub(crate) static SYSTEM: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| mk_config(system_roots()));
 
 // === impl Trust ===
 
@@ -54,19 +54,8 @@ impl Trust {
     /// # Errors
     /// The file can't be read, or holds none.
     pub fn also(ca_file: &Path) -> Result<Self, CaError> {
-        let unreadable = |error: io::Error| CaError::Unreadable(error.to_string());
-        let about = std::fs::metadata(ca_file).map_err(unreadable)?;
-        // Reading a device or a pipe might never end.
-        if !about.is_file() || about.len() > MAX_CA_BYTES {
-            return Err(CaError::NoCertificate);
-        }
-        let pem = std::fs::read(ca_file).map_err(unreadable)?;
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         let mut roots = system_roots();
-        let (added, refused) = roots.add_parsable_certificates(certificates.map_err(|_| CaError::NoCertificate)?);
-        if added == 0 || refused > 0 {
-            return Err(CaError::NoCertificate);
-        }
+        add_authorities(&mut roots, ca_file)?;
         Ok(Self::Also(PrivateRoots(mk_config(roots))))
     }
 
@@ -78,8 +67,22 @@ impl Trust {
     }
 }
 
+/// Adds the certificates of a PEM file, which must hold at least one and nothing else.
+pub(crate) fn add_authorities(roots: &mut RootCertStore, file: &Path) -> Result<(), CaError> {
+    let unreadable = |error: io::Error| CaError::Unreadable(error.to_string());
+    let about = std::fs::metadata(file).map_err(unreadable)?;
+    // Reading a device or a pipe might never end.
+    if !about.is_file() || about.len() > MAX_CA_BYTES {
+        return Err(CaError::NoCertificate);
+    }
+    let pem = std::fs::read(file).map_err(unreadable)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let (added, refused) = roots.add_parsable_certificates(certificates.map_err(|_| CaError::NoCertificate)?);
+    if added == 0 || refused > 0 { Err(CaError::NoCertificate) } else { Ok(()) }
+}
+
 /// A machine without roots trusts nobody: then each connection fails and says so.
-fn system_roots() -> RootCertStore {
+pub(crate) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots

@@ -1,4 +1,5 @@
-//! What goes on beside the traffic: reloading the file, looking names up, checking health.
+//! What goes on beside the traffic: reloading the file and certificates, looking names up, checking
+//! health, watching memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,9 +12,11 @@ use tokio::sync::{mpsc, watch};
 use super::services::ended;
 use crate::config::{Config, HealthCheck};
 use crate::health::HealthChecker;
+use crate::memory::MemoryWatch;
 use crate::pilot::PilotHandle;
 use crate::reload::{Reload, Reloader};
 use crate::resolve::EndpointRegistry;
+use crate::tls::CertificateWatcher;
 
 /// The service `control`.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ struct Parts {
     config: Config,
     reloader: Reloader,
     pilot: PilotHandle,
+    certificates: CertificateWatcher,
+    memory: MemoryWatch,
 }
 
 /// Settings that the tasks follow.
@@ -39,8 +44,15 @@ struct Settings {
 // === impl Control ===
 
 impl Control {
-    pub(super) fn new(config: Config, reloader: Reloader, pilot: PilotHandle, registry: Arc<EndpointRegistry>) -> Self {
-        Self { parts: Mutex::new(Some(Parts { config, reloader, pilot })), registry }
+    pub(super) fn new(
+        config: Config,
+        reloader: Reloader,
+        pilot: PilotHandle,
+        registry: Arc<EndpointRegistry>,
+        certificates: CertificateWatcher,
+        memory: MemoryWatch,
+    ) -> Self {
+        Self { parts: Mutex::new(Some(Parts { config, reloader, pilot, certificates, memory })), registry }
     }
 }
 
@@ -64,16 +76,19 @@ impl BackgroundService for Control {
 impl Parts {
     /// Takes over every valid change of the file.
     async fn follow(self, settings: &Settings, shutdown: ShutdownWatch) {
-        let Self { config, reloader, pilot } = self;
+        let Self { config, reloader, pilot, certificates, memory } = self;
+        let asked = certificates.handle();
         let (outcomes, mut changes) = mpsc::channel(1);
         let reading = reloader.run(outcomes, shutdown.clone());
+        let until = shutdown.clone();
         let taking = async {
             while let Some(change) = changes.recv().await {
                 take(change, &config, settings, &pilot).await;
+                asked.ask();
             }
-            ended(shutdown).await;
+            ended(until).await;
         };
-        tokio::join!(reading, taking);
+        tokio::join!(reading, taking, certificates.run(shutdown.clone()), memory.run(shutdown));
     }
 }
 
@@ -84,6 +99,7 @@ async fn take(change: Reload, running: &Config, settings: &Settings, pilot: &Pil
             Some(what) => format!("{what} can't be changed while running: restart the proxy"),
             None => {
                 settings.follow(&config);
+                config.upstream.tls.warn();
                 // Before the pilot, so that who is new hears what follows from the change.
                 pilot.notifier().configure(config.notifications.clone());
                 if pilot.apply(*config).await.is_ok() {
@@ -101,6 +117,7 @@ async fn take(change: Reload, running: &Config, settings: &Settings, pilot: &Pil
 fn fixed_difference(running: &Config, new: &Config) -> Option<&'static str> {
     let differs = [
         (running.listeners != new.listeners, "listeners"),
+        (running.limits != new.limits, "limits"),
         (running.admin != new.admin, "admin"),
         (running.state_dir != new.state_dir, "stateDir"),
         (running.workers != new.workers, "workers"),

@@ -1,4 +1,5 @@
-//! Signals: SIGHUP reads the configuration again and opens the access log anew; SIGTERM, SIGINT and SIGQUIT drain and end; a second one ends at once.
+//! Signals: SIGHUP reads the configuration and the certificates again and opens the access log anew; SIGTERM,
+//! SIGINT and SIGQUIT drain and end; a second one ends at once.
 
 use std::io;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::services::DataPlane;
 use crate::access::AccessLog;
 use crate::admin::Readiness;
 use crate::reload::ReloadHandle;
+use crate::tls::CertificateHandle;
 
 /// After SIGTERM connections are still accepted for so long: whoever balances load needs time to see that this proxy is
 /// not ready any more. A person who presses Ctrl-C does not.
@@ -22,10 +24,17 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 /// Waits for signals on behalf of pingora's server.
 #[derive(Debug)]
 pub(super) struct Signals {
-    reload: ReloadHandle,
-    access: Option<AccessLog>,
+    hangup: Hangup,
     readiness: Readiness,
     data_plane: Arc<DataPlane>,
+}
+
+/// Who reads files again upon SIGHUP.
+#[derive(Debug)]
+pub(super) struct Hangup {
+    pub(super) reload: ReloadHandle,
+    pub(super) certificates: CertificateHandle,
+    pub(super) access: Option<AccessLog>,
 }
 
 /// Why the process ends.
@@ -48,13 +57,8 @@ struct Ends {
 // === impl Signals ===
 
 impl Signals {
-    pub(super) fn new(
-        reload: ReloadHandle,
-        access: Option<AccessLog>,
-        readiness: Readiness,
-        data_plane: Arc<DataPlane>,
-    ) -> Self {
-        Self { reload, access, readiness, data_plane }
+    pub(super) fn new(hangup: Hangup, readiness: Readiness, data_plane: Arc<DataPlane>) -> Self {
+        Self { hangup, readiness, data_plane }
     }
 
     async fn wait(&self, ends: &mut Ends, hangup: &mut Signal) -> End {
@@ -63,8 +67,9 @@ impl Signals {
                 end = ends.recv() => return end,
                 () = self.data_plane.failed() => return End::Failure,
                 Some(()) = hangup.recv() => {
-                    self.access.iter().for_each(AccessLog::reopen);
-                    self.reload.ask();
+                    self.hangup.access.iter().for_each(AccessLog::reopen);
+                    self.hangup.certificates.ask();
+                    self.hangup.reload.ask();
                 }
             }
         }

@@ -196,7 +196,7 @@ impl Entry {
 }
 
 /// The host without its port: `a:80` to `a`, `[::1]:80` to `[::1]`.
-pub(crate) fn without_port(host: &str) -> &str {
+fn without_port(host: &str) -> &str {
     let digits = host.bytes().rev().take_while(u8::is_ascii_digit).count();
     host[..host.len() - digits].strip_suffix(':').unwrap_or(host)
 }

@@ -79,6 +79,21 @@ async fn client_addresses_are_replaced_unless_the_peer_is_trusted() {
 }
 
 #[tokio::test]
+async fn the_standard_field_is_added_where_it_is_asked_for() {
+    let forged = || Request::get("/echo").host("shop.example:8080").field("Forwarded", "for=203.0.113.9");
+    let own = "for=127.0.0.1;host=\"shop.example:8080\";proto=http";
+    for (trusted, expected) in [(json!([]), own.to_owned()), (json!(["127.0.0.1"]), format!("for=203.0.113.9, {own}"))]
+    {
+        let (sluice, _stable) =
+            start(|config| config.set("/trustedProxies", trusted).set("/upstream", json!({ "forwardedHeader": true })))
+                .await;
+        assert_eq!(fields(&echo(&sluice, forged()).await, "Forwarded"), [expected]);
+    }
+    let (sluice, _stable) = start(|config| config).await;
+    assert!(fields(&echo(&sluice, forged()).await, "Forwarded").is_empty(), "what a client says is not passed on");
+}
+
+#[tokio::test]
 async fn every_request_has_one_id_of_its_own() {
     let (sluice, _stable) = start(|config| config).await;
     let first = fields(&echo(&sluice, Request::get("/echo")).await, "X-Request-Id");

@@ -521,7 +521,7 @@ routes:
     assert_refused(
         text,
         &[
-            "2:5: listeners[0].adress: unknown key; did you mean address? Allowed: address and maxConnections",
+            "2:5: listeners[0].adress: unknown key; did you mean address? Allowed: …",
             r#"5:40: rollouts[0].stable.endpoints[0]: "127.0.0.1": host:port such as…"#,
             "10:24: rollouts[0].strategy.canary.steps[1].setWeight: 5: each setWeight must be above the one before",
             "12:5: rollouts[1].stabel: unknown key; did you mean stable? Allowed: …",

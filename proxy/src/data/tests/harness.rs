@@ -16,6 +16,7 @@ use crate::counters::{FailureKind, GenerationCounters, Pairs, Shard, Wake};
 use crate::data::{Limits, Listeners, Rejections, Workers, WorkersConfig};
 use crate::endpoint::Endpoint;
 use crate::snapshot::{ArmView, RolloutView, RouteTable, RoutingRules, Snapshot, Split, Target};
+use crate::tls::Terminators;
 
 /// How long anything may take before a test gives up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -183,8 +184,10 @@ impl Setup {
             series: Arc::default(),
             exemplars: Arc::default(),
             access: None,
+            terminators: Terminators::default(),
+            admission: Arc::default(),
         };
-        let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), max_connections: 1_000 };
+        let listener = Listener::plain("127.0.0.1:0".parse().unwrap());
         let workers = Workers::start(Listeners::bind(&[listener], 1).unwrap(), &config).unwrap();
         Proxy { address: workers.addresses()[0], view, config, workers }
     }
@@ -303,6 +306,11 @@ impl Client {
     /// Whether the proxy closes the connection, with nothing more to say.
     pub(super) fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.read_more()
+    }
+
+    /// Waits until an answer has begun.
+    pub(super) fn await_bytes(&mut self) {
+        assert!(!self.buffer.is_empty() || self.read_more(), "no answer");
     }
 
     fn read_more(&mut self) -> bool {

@@ -1,0 +1,300 @@
+//! The head of a request, byte by byte as far as its extent depends on it; all else is skipped to the end of its line.
+//!
+//! Four things are read: the request line, where lines end, `Content-Length` and `Transfer-Encoding`.
+
+mod coding;
+mod length;
+
+use memchr::memchr2;
+
+use self::coding::Coding;
+use self::length::Length;
+use super::{Framing, MOST_FIELDS};
+use crate::data::reject::Rejection;
+
+/// Bytes of a method. The longest registered one has 17.
+const LONGEST_METHOD: usize = 32;
+
+/// How far a head has come, and what was found in it.
+#[derive(Debug)]
+pub(super) struct Head {
+    largest: usize,
+    longest_target: usize,
+    step: Step,
+    /// Bytes of former pieces.
+    size: usize,
+    /// Bytes of the method or the target so far.
+    word: usize,
+    fields: u32,
+    has_empty_line: bool,
+    major: u8,
+    minor: u8,
+    length: Length,
+    coding: Coding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing has come yet.
+    Start,
+    /// An empty line before the request, but for its LF.
+    EmptyLine,
+    Method,
+    Target,
+    /// So many bytes of `HTTP/1.1`.
+    Version(u8),
+    /// The line's CR was seen.
+    LineEnd,
+    LineStart,
+    /// So many bytes of the name of this field.
+    Name(Known, u8),
+    Length,
+    Coding,
+    /// Whatever is in this line is of no concern.
+    Skip,
+    /// The CR of the last line was seen.
+    HeadEnd,
+}
+
+/// Fields that say how long a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Length,
+    Coding,
+}
+
+// === impl Known ===
+
+impl Known {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Length => b"content-length",
+            Self::Coding => b"transfer-encoding",
+        }
+    }
+}
+
+// === impl Head ===
+
+impl Head {
+    pub(super) fn new(largest: usize, longest_target: usize) -> Self {
+        Self {
+            largest,
+            longest_target,
+            step: Step::Start,
+            size: 0,
+            word: 0,
+            fields: 0,
+            has_empty_line: false,
+            major: 0,
+            minor: 0,
+            length: Length::default(),
+            coding: Coding::default(),
+        }
+    }
+
+    /// Goes on with `bytes`. When the head ends in them: where, and how the body is framed.
+    #[inline]
+    pub(super) fn check(&mut self, bytes: &[u8]) -> Result<Option<(usize, Framing)>, Rejection> {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.step == Step::HeadEnd {
+                if bytes[at] != b'\n' {
+                    return Err(Rejection::Malformed);
+                }
+                self.grow(at + 1)?;
+                let framing = self.framing()?;
+                *self = Self::new(self.largest, self.longest_target);
+                return Ok(Some((at + 1, framing)));
+            }
+            at += self.advance(&bytes[at..])?;
+        }
+        self.grow(at)?;
+        Ok(None)
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result<(), Rejection> {
+        self.size += bytes;
+        if self.size > self.largest { Err(Rejection::HeadTooLarge) } else { Ok(()) }
+    }
+
+    /// Takes one step or a part of it; `rest` is not empty. How many bytes it took, perhaps none for a change of mind.
+    #[inline]
+    fn advance(&mut self, rest: &[u8]) -> Result<usize, Rejection> {
+        let byte = rest[0];
+        match self.step {
+            Step::Start => self.start(byte),
+            Step::EmptyLine => self.expect_line_feed(byte, Step::Start),
+            Step::Method => self.method(rest),
+            Step::Target => self.target(rest),
+            Step::Version(seen) => self.version(seen, byte),
+            Step::LineEnd => self.expect_line_feed(byte, Step::LineStart),
+            Step::LineStart => self.line_start(byte),
+            Step::Name(known, seen) => Ok(self.name(known, seen, byte)),
+            Step::Length => {
+                self.step = if self.length.take(byte)? { Step::LineEnd } else { Step::Length };
+                Ok(1)
+            }
+            Step::Coding => {
+                self.step = if self.coding.take(byte)? { Step::LineEnd } else { Step::Coding };
+                Ok(1)
+            }
+            Step::Skip => self.skip(rest),
+            Step::HeadEnd => unreachable!("the caller ends the head"),
+        }
+    }
+
+    fn expect_line_feed(&mut self, byte: u8, next: Step) -> Result<usize, Rejection> {
+        self.step = next;
+        if byte == b'\n' { Ok(1) } else { Err(Rejection::Malformed) }
+    }
+
+    /// One empty line before a request is common: old clients send it after a body.
+    fn start(&mut self, byte: u8) -> Result<usize, Rejection> {
+        if byte != b'\r' {
+            self.step = Step::Method;
+            return Ok(0);
+        }
+        if std::mem::replace(&mut self.has_empty_line, true) {
+            return Err(Rejection::Malformed);
+        }
+        self.step = Step::EmptyLine;
+        Ok(1)
+    }
+
+    fn method(&mut self, rest: &[u8]) -> Result<usize, Rejection> {
+        let length = rest.iter().position(|&byte| !METHOD_BYTES[usize::from(byte)]).unwrap_or(rest.len());
+        self.word += length;
+        if self.word > LONGEST_METHOD {
+            return Err(Rejection::Malformed);
+        }
+        match rest.get(length) {
+            None => Ok(length),
+            Some(b' ') if self.word > 0 => Ok(self.next_word(length, Step::Target)),
+            Some(_) => Err(Rejection::Malformed),
+        }
+    }
+
+    fn target(&mut self, rest: &[u8]) -> Result<usize, Rejection> {
+        let length = rest.iter().position(|&byte| !TARGET_BYTES[usize::from(byte)]).unwrap_or(rest.len());
+        self.word += length;
+        if self.word > self.longest_target {
+            return Err(Rejection::TargetTooLong);
+        }
+        match rest.get(length) {
+            None => Ok(length),
+            Some(b' ') if self.word > 0 => Ok(self.next_word(length, Step::Version(0))),
+            Some(_) => Err(Rejection::Malformed),
+        }
+    }
+
+    fn next_word(&mut self, length: usize, next: Step) -> usize {
+        self.word = 0;
+        self.step = next;
+        length + 1
+    }
+
+    fn version(&mut self, seen: u8, byte: u8) -> Result<usize, Rejection> {
+        let is_good = match seen {
+            0..5 => byte == b"HTTP/"[usize::from(seen)],
+            6 => byte == b'.',
+            5 | 7 => byte.is_ascii_digit(),
+            _ => byte == b'\r',
+        };
+        if !is_good {
+            return Err(Rejection::Malformed);
+        }
+        match seen {
+            5 => self.major = byte,
+            7 => self.minor = byte,
+            8 if self.major != b'1' || self.minor > b'1' => return Err(Rejection::Version),
+            _ => {}
+        }
+        self.step = if seen == 8 { Step::LineEnd } else { Step::Version(seen + 1) };
+        Ok(1)
+    }
+
+    #[inline]
+    fn line_start(&mut self, byte: u8) -> Result<usize, Rejection> {
+        self.step = match byte {
+            b'\r' => {
+                self.step = Step::HeadEnd;
+                return Ok(1);
+            }
+            // A line that goes on from the one before: some join them, some do not.
+            b' ' | b'\t' => return Err(Rejection::Malformed),
+            b'c' | b'C' => Step::Name(Known::Length, 0),
+            b't' | b'T' => Step::Name(Known::Coding, 0),
+            _ => Step::Skip,
+        };
+        self.fields += 1;
+        if self.fields > MOST_FIELDS { Err(Rejection::HeadTooLarge) } else { Ok(0) }
+    }
+
+    fn name(&mut self, known: Known, seen: u8, byte: u8) -> usize {
+        let expected = known.name().get(usize::from(seen)).copied().unwrap_or(b':');
+        if byte.to_ascii_lowercase() != expected {
+            self.step = Step::Skip;
+            return 0;
+        }
+        self.step = match known {
+            Known::Length if expected == b':' => Step::Length,
+            Known::Coding if expected == b':' => Step::Coding,
+            known => Step::Name(known, seen + 1),
+        };
+        1
+    }
+
+    /// To the end of the line, which is CR LF and nothing else.
+    #[inline]
+    fn skip(&mut self, rest: &[u8]) -> Result<usize, Rejection> {
+        let Some(end) = memchr2(b'\r', b'\n', rest) else { return Ok(rest.len()) };
+        match rest[end..] {
+            [b'\r', b'\n', ..] => {
+                self.step = Step::LineStart;
+                Ok(end + 2)
+            }
+            [b'\r'] => {
+                self.step = Step::LineEnd;
+                Ok(end + 1)
+            }
+            _ => Err(Rejection::Malformed),
+        }
+    }
+
+    /// What the fields say about the body; nothing that can be taken in two ways.
+    fn framing(&self) -> Result<Framing, Rejection> {
+        let Some(coding) = self.coding.found() else { return Ok(Framing::Length(self.length.found().unwrap_or(0))) };
+        if self.length.found().is_some() || self.minor == b'0' {
+            return Err(Rejection::Framing);
+        }
+        coding.map(|()| Framing::Chunked)
+    }
+}
+
+/// Bytes of a token (RFC 9110, 5.6.2).
+const METHOD_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            );
+        byte += 1;
+    }
+    table
+};
+
+/// Bytes of a target. Some that should be written as `%..` are not, by many, and have one meaning; these here have two:
+/// `#` begins what no server sees, `\` is `/` to some, `"`, `<` and `>` end the target for others.
+const TARGET_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        table[byte as usize] = !matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>');
+        byte += 1;
+    }
+    table
+};
