@@ -5,10 +5,14 @@ mod scene;
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use allocation_counter::measure;
+use sluice_proxy::clock::Clock;
 use sluice_proxy::data::choose::{Asked, Chance, choose};
 use sluice_proxy::data::record::{Outcome, Trial};
+use sluice_proxy::data::rehearsal::{Decision, Rehearsal};
+use sluice_proxy::data::{Limits, WorkersConfig};
 use sluice_proxy::nginx::{Registry, Seen, method_index};
 use sluice_proxy::snapshot::{Place, Target};
 
@@ -33,6 +37,37 @@ fn route_arm_and_record_do_not_allocate() {
         shard.arms.iter().all(|arm| arm.latency_sum_us.load(std::sync::atomic::Ordering::Relaxed) > 0),
         "both arms were used"
     );
+}
+
+#[test]
+fn a_whole_decision_about_a_request_of_a_route_without_filters_does_not_allocate() {
+    let (_pilot, handle) = scene::pilot(Clock::start());
+    let config = WorkersConfig {
+        snapshot: handle.snapshots(),
+        clock: Clock::start(),
+        limits: Limits::default(),
+        rejections: Arc::default(),
+        mirrored: Arc::default(),
+        series: Arc::default(),
+        exemplars: Arc::default(),
+        access: None,
+    };
+    let rehearsal = Rehearsal::new(&config, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let mk_request = || {
+        let mut request = http::Request::new(());
+        *request.uri_mut() = http::Uri::from_static("/cart?id=7");
+        *request.headers_mut() = scene::headers();
+        request
+    };
+    let mut requests: Vec<_> = (0..1_000).map(|_| mk_request()).collect();
+    // The first makes room for the lines of all that follow.
+    assert!(matches!(rehearsal.decide(&mut mk_request()), Decision::Arm(_)));
+    let allocations = measure(|| {
+        for request in &mut requests {
+            assert!(matches!(rehearsal.decide(request), Decision::Arm(_)));
+        }
+    });
+    assert_eq!(allocations.count_total, 0);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! A worker is a thread with its own runtime, sockets, connection pools and counters. The way of a request: `accept` and
 //! `connection` (one task for a client's connection), `handle` (check, route, choose, forward), `attempt` (an endpoint,
 //! a connection, the head of the answer), `answer` (the body, and the end of the account). `choose` and `record` are
-//! plain functions that can be measured without a socket.
+//! plain functions that can be measured without a socket. `filters` is what a route does besides: between the lookup and
+//! the choice in `handle`, and between the answer and the client.
 //!
 //! What holds throughout: one snapshot load and two clock reads per request, no lock, no allocation and no formatting
 //! of our own between the load and the sending; an upstream connection is polled by the task of the request that uses
@@ -16,6 +17,7 @@ mod attempt;
 pub mod budget;
 pub mod choose;
 pub mod client_address;
+mod compressed;
 mod connection;
 mod deadlines;
 mod entrance;

@@ -33,6 +33,7 @@ mod integration {
     mod revert;
     mod routes_access;
     mod routes_auth;
+    mod routes_compression;
     mod routes_endpoints;
     mod routes_limits;
     mod routes_mirror;

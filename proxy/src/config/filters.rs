@@ -4,6 +4,7 @@
 //! A route that sets none of it has no [`RouteFilters`] at all, so that its requests pay one look for that.
 
 mod basic_auth;
+mod compression;
 mod cors;
 mod endpoints;
 mod error_pages;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 use sluice_engine::units::Millis;
 
 pub use self::basic_auth::BasicAuth;
+pub use self::compression::{Compression, Encoding};
 pub use self::cors::Cors;
 pub use self::endpoints::{Affinity, Balance};
 pub use self::error_pages::{ErrorPages, Page};
@@ -67,6 +69,8 @@ pub struct RouteFilters {
     pub error_pages: Option<ErrorPages>,
     /// Of the requests that stable gets, the share of which the canary gets a copy.
     pub mirror: Option<Sample>,
+    /// Of answers whose content is worth it.
+    pub compression: Option<Compression>,
 }
 
 /// `rateLimit:`, at least one of the two.
@@ -149,6 +153,8 @@ impl RouteFilters {
         let error_pages =
             optional(raw.error_pages.as_ref(), |raw| ErrorPages::from_raw(raw, directory, &scope.key("errorPages")));
         let mirror = optional(raw.mirror.as_ref(), |mirror| mirror::share(mirror, raw, &scope.key("mirror")));
+        let compression =
+            optional(raw.compression.as_ref(), |raw| Compression::from_raw(raw, &scope.key("compression")));
         Some(Some(Arc::new(Self {
             redirect: redirect?,
             rewrite: rewrite?,
@@ -166,6 +172,7 @@ impl RouteFilters {
             balance: raw.balance.unwrap_or_default(),
             error_pages: error_pages?,
             mirror: mirror?,
+            compression: compression?,
         })))
     }
 }

@@ -91,6 +91,12 @@ fn every_key_of_the_long_example_means_something() {
     assert_eq!(config.rollouts[0].gates[0].url.to_string(), "http://127.0.0.1:9999");
     assert_eq!(config.routes[0].hosts, ["shop.example", "*.shop.example"]);
     assert_eq!(config.routes[0].target, RouteTarget::Rollout(0));
+    assert!(config.routes[1].filters.is_none());
+    let filters = config.routes[0].filters.as_ref().unwrap();
+    assert_eq!((filters.max_body_size, filters.upstream.retries), (Some(8 << 20), Some(2)));
+    assert_eq!(&*filters.external_auth.as_ref().unwrap().endpoint, "auth:4180");
+    assert!(filters.mirror.unwrap().takes(u64::MAX / 9) && !filters.mirror.unwrap().takes(u64::MAX / 7));
+    assert_eq!(filters.compression.as_ref().unwrap().min_size, 2_048);
     assert_eq!(config.upstream.health_check.as_ref().unwrap().unhealthy_after, 3);
     assert_eq!(config.preview_hosts().collect::<Vec<_>>(), [(1, "preview.pay.example")]);
     assert_eq!(config.rollouts[1].routing.preview_header.as_ref().unwrap(), "x-preview");

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::compressed::Compressed;
 use super::connection::Client;
 use super::deadlines::{Expiry, Phase};
 use super::flight::Flight;
@@ -29,6 +30,8 @@ pub(super) enum Body {
     Text(Option<Bytes>),
     /// What the upstream sends.
     Passed(Passage),
+    /// The same, compressed.
+    Compressed(Box<Compressed>),
 }
 
 /// What an answer's head says of its body.
@@ -62,6 +65,15 @@ pub(super) struct Passage {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the upstream broke off its answer: {}", .0.label())]
 pub(super) struct BrokenOff(FailureKind);
+
+// === impl BrokenOff ===
+
+impl BrokenOff {
+    /// It is our own fault.
+    pub(super) fn here() -> Self {
+        Self(FailureKind::Protocol)
+    }
+}
 
 // === impl Passage ===
 
@@ -211,6 +223,30 @@ impl Passage {
         }
     }
 
+    /// The next piece of the body; the upstream connection is driven here.
+    #[inline]
+    pub(super) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(broken) = self.broken {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        let arrived = self.poll_arrived(cx);
+        // Without upstream it has just broken off.
+        let Some(upstream) = self.upstream.as_mut().filter(|_| arrived.is_pending()) else { return arrived };
+        if self.is_shared {
+            return self.poll_expired();
+        }
+        upstream.drive(&self.client.slot.gate);
+        match self.poll_arrived(cx) {
+            Poll::Pending if self.upstream.is_some() => self.poll_expired(),
+            arrived => arrived,
+        }
+    }
+
+    /// The last byte has come already.
+    pub(super) fn is_over(&self) -> bool {
+        self.upstream.is_none()
+    }
+
     /// The upstream has nothing for now; has it had long enough?
     fn poll_expired(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.client.slot.take_expired() {
@@ -243,23 +279,10 @@ impl HttpBody for Body {
 
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let passage = match self.get_mut() {
-            Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Passed(passage) => passage,
-        };
-        if let Some(broken) = passage.broken {
-            return Poll::Ready(Some(Err(broken)));
-        }
-        let arrived = passage.poll_arrived(cx);
-        // Without upstream it has just broken off.
-        let Some(upstream) = passage.upstream.as_mut().filter(|_| arrived.is_pending()) else { return arrived };
-        if passage.is_shared {
-            return passage.poll_expired();
-        }
-        upstream.drive(&passage.client.slot.gate);
-        match passage.poll_arrived(cx) {
-            Poll::Pending if passage.upstream.is_some() => passage.poll_expired(),
-            arrived => arrived,
+        match self.get_mut() {
+            Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Passed(passage) => passage.poll_passed(cx),
+            Self::Compressed(compressed) => compressed.poll_frame(cx),
         }
     }
 
@@ -267,6 +290,7 @@ impl HttpBody for Body {
         match self {
             Self::Text(text) => text.is_none(),
             Self::Passed(passage) => passage.body.is_end_stream(),
+            Self::Compressed(compressed) => compressed.is_over(),
         }
     }
 
@@ -274,6 +298,7 @@ impl HttpBody for Body {
         match self {
             Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             Self::Passed(passage) => passage.body.size_hint(),
+            Self::Compressed(_) => SizeHint::new(),
         }
     }
 }

@@ -5,9 +5,12 @@
 //! nothing that a route sets can direct a request.
 
 mod basic_auth;
+mod compression;
 mod cors;
 mod endpoints;
+mod error_pages;
 mod external_auth;
+mod limits;
 mod redirect;
 
 use std::cell::RefCell;
@@ -15,9 +18,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HOST, LAST_MODIFIED, RETRY_AFTER, SET_COOKIE,
-};
+use http::header::{CONTENT_LENGTH, HOST, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use ipnet::IpNet;
@@ -33,9 +34,9 @@ use super::random::Random;
 use super::reject::Rejection;
 use super::stop::Stop;
 use super::upload::Upload;
-use crate::config::filters::{Balance, ErrorPages, PathChange, Rewrite};
+use crate::config::filters::{Balance, Encoding, PathChange, Rewrite};
 use crate::config::{RouteFilters, UpstreamSettings};
-use crate::limit::{Excess, Permit};
+use crate::limit::Permit;
 use crate::snapshot::{Filters, Located};
 
 /// The filters of one route, as one worker has them.
@@ -79,6 +80,8 @@ pub(super) struct Filtered {
     /// What came with a yes of whoever was asked.
     granted: Granted,
     wish: Wish,
+    /// How the answer may be compressed.
+    encoding: Option<Encoding>,
 }
 
 // === impl LocalFilters ===
@@ -103,7 +106,10 @@ impl Filtered {
         let matched = asking.located.matched as usize;
         let wish = Wish::of(filters.view.settings.affinity.as_ref(), asking.headers);
         let filters = Rc::clone(filters);
-        let mut filtered = Box::new(Self { filters, matched, origin, permit: None, granted: Granted::default(), wish });
+        let compression = filters.view.settings.compression.as_ref();
+        let encoding = compression.and_then(|it| compression::negotiate(it, asking.method, asking.headers));
+        let (permit, granted) = (None, Granted::default());
+        let mut filtered = Box::new(Self { filters, matched, origin, permit, granted, wish, encoding });
         match filtered.check(asking) {
             Ok(()) => Ok(filtered),
             Err(stop) => Err(stop.map(|answer| filtered.finish(answer))),
@@ -124,7 +130,7 @@ impl Filtered {
             return Err(Stop::Answered(Box::new(answer)));
         }
         if let Some(limits) = &view.limits {
-            self.permit = limits.admit(asking.address, asking.now_us).map_err(too_much)?;
+            self.permit = limits.admit(asking.address, asking.now_us).map_err(limits::refusal)?;
         }
         if content_length(asking.headers) > self.body_limit() {
             return Err(Error::Refused(Rejection::BodyTooLarge).into());
@@ -220,9 +226,10 @@ impl Filtered {
     pub(super) fn finish(&mut self, mut answer: Response<Body>) -> Response<Body> {
         let settings = &self.filters.view.settings;
         if let Some(pages) = &settings.error_pages {
-            answer = with_page(pages, answer);
+            answer = error_pages::finish(pages, answer);
         }
-        if let Some(cookie) = settings.affinity.as_ref().and_then(|affinity| self.wish.cookie(affinity)) {
+        let affinity = settings.affinity.as_ref().filter(|_| matches!(answer.body(), Body::Passed(_)));
+        if let Some(cookie) = affinity.and_then(|affinity| self.wish.cookie(affinity)) {
             answer.headers_mut().append(SET_COOKIE, cookie);
         }
         if let Some(cors) = &settings.cors {
@@ -235,6 +242,9 @@ impl Filtered {
         if let (Body::Passed(passage), Some(permit)) = (answer.body_mut(), self.permit.take()) {
             passage.hold(permit);
         }
+        if let Some(compression) = &settings.compression {
+            answer = compression::finish(compression, self.encoding, answer);
+        }
         answer
     }
 }
@@ -242,37 +252,6 @@ impl Filtered {
 fn is_let_in(settings: &RouteFilters, address: IpAddr) -> bool {
     let among = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
     !among(&settings.deny) && (settings.allow.is_empty() || among(&settings.allow))
-}
-
-/// The page for an answer of our own, or for the upstream's failure if that is asked for.
-fn with_page(pages: &ErrorPages, answer: Response<Body>) -> Response<Body> {
-    let status = answer.status();
-    let is_ours = matches!(answer.body(), Body::Text(_));
-    let Some(page) = pages.get(status.as_u16()).filter(|_| is_ours || (pages.upstream && status.is_server_error()))
-    else {
-        return answer;
-    };
-    let (mut head, body) = answer.into_parts();
-    if let Body::Passed(passage) = body {
-        passage.abandon();
-    }
-    for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED] {
-        head.headers.remove(name);
-    }
-    head.headers.insert(CONTENT_TYPE, page.content_type.clone());
-    Response::from_parts(head, Body::Text(Some(page.body.clone())))
-}
-
-/// The refusal, with the time after which it is worth another try.
-fn too_much(excess: Excess) -> Stop {
-    let (reason, seconds) = match excess {
-        Excess::Rate(seconds) => (Rejection::RateLimited, seconds),
-        Excess::Concurrent => (Rejection::TooMany, 1),
-    };
-    let error = Error::Refused(reason);
-    let mut answer = error.into_answer();
-    answer.headers_mut().insert(RETRY_AFTER, seconds.into());
-    Stop::Told(error, Box::new(answer))
 }
 
 /// As announced; 0 if nothing is. hyper has checked that it is one number.

@@ -39,7 +39,7 @@ impl Marks {
     pub(super) const PADDED_LENGTH: Self = Self(1 << 11);
 
     /// `Content-Type: application/grpc`.
-    pub(super) const GRPC: Self = Self(1 << 13);
+    pub(super) const GRPC: Self = Self(1 << 14);
     /// `Upgrade`.
     pub(super) const UPGRADE: Self = Self(1 << 12);
 

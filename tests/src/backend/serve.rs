@@ -173,8 +173,10 @@ async fn slowly(wire: &mut Wire, shared: &Shared, script: &Script, gap: Duration
 }
 
 async fn drip(wire: &mut Wire, shared: &Shared) -> io::Result<After> {
-    let opening =
-        format!("HTTP/1.1 200 OK\r\nX-Arm: {}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n", shared.name);
+    let opening = format!(
+        "HTTP/1.1 200 OK\r\nX-Arm: {}\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n",
+        shared.name
+    );
     wire.write(opening.as_bytes()).await?;
     gate(shared).await;
     wire.write(b"4\r\nlast\r\n0\r\n\r\n").await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sluice_engine::units::Millis;
 
 use super::size::RawSize;
-use crate::config::filters::Balance;
+use crate::config::filters::{Balance, Encoding};
 
 /// An entry of `routes`.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -32,6 +32,7 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) balance: Option<Balance>,
     pub(in crate::config) error_pages: Option<RawErrorPages>,
     pub(in crate::config) mirror: Option<RawMirror>,
+    pub(in crate::config) compression: Option<RawCompression>,
 }
 
 /// An entry of `paths`.
@@ -157,6 +158,15 @@ pub(in crate::config) struct RawMirror {
     pub(in crate::config) percent: f64,
 }
 
+/// `compression` of a route.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct RawCompression {
+    pub(in crate::config) encodings: Option<Vec<Encoding>>,
+    pub(in crate::config) types: Option<Vec<String>>,
+    pub(in crate::config) min_size: Option<RawSize>,
+}
+
 // === impl RawRoute ===
 
 impl RawRoute {
@@ -184,6 +194,7 @@ impl RawRoute {
             balance,
             error_pages,
             mirror,
+            compression,
         } = self;
         redirect.is_some()
             || rewrite.is_some()
@@ -202,5 +213,6 @@ impl RawRoute {
             || balance.is_some()
             || error_pages.is_some()
             || mirror.is_some()
+            || compression.is_some()
     }
 }

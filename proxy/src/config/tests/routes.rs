@@ -138,6 +138,17 @@ const IN_A_ROUTE: &[(&str, &[&str])] = &[
     ),
     ("mirror: { percent: 101 }", &["8:24: routes[0].mirror.percent: 101: 0 to 100 is allowed"]),
     ("mirror: {}", &["8:13: routes[0].mirror: percent is missing"]),
+    (
+        "compression: { encodings: [deflate] }",
+        &[r#"8:32: routes[0].compression.encodings[0]: "deflate": br, zstd or gzip is allowed"#],
+    ),
+    (
+        "compression: { encodings: [], types: [\"text/*\"] }",
+        &[
+            "8:31: routes[0].compression.encodings: at least one of br, zstd and gzip is needed",
+            r#"8:43: routes[0].compression.types[0]: "text/*": a content type such as text/html is expected…"#,
+        ],
+    ),
 ];
 
 #[test]
