@@ -247,7 +247,7 @@ impl Slot {
             return false;
         }
         self.pace.set((now_us, self.moved_bytes.get()));
-        is_awaited && self.moved_bytes.get() - bytes < limits.slowest * elapsed.as_secs()
+        is_awaited && (self.moved_bytes.get() - bytes) * 1_000 < limits.slowest * elapsed.as_millis() as u64
     }
 
     /// Expires what is due; tells when this slot has to be looked at again.
