@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderValue, SET_COOKIE};
+use http::header::{Entry, HOST, HeaderMap, HeaderValue, SET_COOKIE};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use sluice_engine::evidence::Arm;
@@ -128,7 +128,12 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
             arrived.map(|arrival| arrival.pass(client, None))
         }
         Bound::Rollout(rollout, choice) => {
-            let answer = forward(&journey, rollout, *choice, request, *start_us).await?;
+            let mut answer = forward(&journey, rollout, *choice, request, *start_us).await?;
+            if let Some(Sticky::Cookie { name, .. }) = &rollout.view.routing.settings.sticky
+                && answer.headers().contains_key(SET_COOKIE)
+            {
+                remove_our_cookie(answer.headers_mut(), name);
+            }
             Ok(match choice.new_user {
                 Some(user) => with_cookie(answer, rollout, user),
                 None => answer,
@@ -189,6 +194,22 @@ async fn forward(
         Err(error) if choice.arm == Arm::Stable => shield::pass_on(client, flight, Err(error), client.now_us()),
         // Boxed: it is rare, and would double the size of every request's future.
         failed => Box::pin(shield::second_attempt(journey, rollout, flight, kept, slot, failed)).await,
+    }
+}
+
+/// The cookie that says where a user belongs is ours: an arm that set it could draw users to itself.
+#[cold]
+fn remove_our_cookie(headers: &mut HeaderMap, name: &str) {
+    let is_ours = |line: &HeaderValue| {
+        let rest = line.as_bytes().trim_ascii_start().strip_prefix(name.as_bytes());
+        rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
+    };
+    if let Entry::Occupied(entry) = headers.entry(SET_COOKIE) {
+        let (_, lines) = entry.remove_entry_mult();
+        let kept: Vec<HeaderValue> = lines.filter(|line| !is_ours(line)).collect();
+        for line in kept {
+            headers.append(SET_COOKIE, line);
+        }
     }
 }
 

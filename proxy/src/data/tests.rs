@@ -429,6 +429,16 @@ fn a_new_user_gets_a_cookie_and_stays_where_it_leads() {
 }
 
 #[test]
+fn an_arm_cannot_draw_users_to_itself_with_our_cookie() {
+    let reply = "HTTP/1.1 200 OK\r\nSet-Cookie: sluice=mine; Path=/\r\nSet-Cookie: other=1\r\nSet-Cookie: sluices=2\r\nContent-Length: 0\r\n\r\n";
+    let canary = Backend::start(move |_| Reply::Send(reply.as_bytes().to_vec()));
+    let mut setup = Setup::new(canary.address, canary.address, 100.0);
+    setup.routing.sticky = Some(Sticky::Cookie { name: "sluice".to_owned(), ttl: Millis::new(86_400_000) });
+    let head = setup.start().get("Cookie: sluice=0123456789abcdef\r\n").head;
+    assert!(!head.contains("sluice=mine") && head.contains("other=1") && head.contains("sluices=2"), "{head}");
+}
+
+#[test]
 fn directed_requests_reach_their_arm_and_are_no_trials() {
     let (stable, canary) = (Backend::answering(200, "stable"), Backend::answering(500, "canary"));
     let mut setup = Setup::new(stable.address, canary.address, 0.0);

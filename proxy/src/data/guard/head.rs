@@ -54,6 +54,7 @@ enum Step {
     Skip,
     /// The CR of the last line was seen.
     HeadEnd,
+    Done,
 }
 
 /// Fields that say how long a message is.
@@ -98,16 +99,13 @@ impl Head {
     pub(super) fn check(&mut self, bytes: &[u8]) -> Result<Option<(usize, Framing)>, Rejection> {
         let mut at = 0;
         while at < bytes.len() {
-            if self.step == Step::HeadEnd {
-                if bytes[at] != b'\n' {
-                    return Err(Rejection::Malformed);
-                }
-                self.grow(at + 1)?;
+            at += self.advance(&bytes[at..])?;
+            if self.step == Step::Done {
+                self.grow(at)?;
                 let framing = self.framing()?;
                 *self = Self::new(self.largest, self.longest_target);
-                return Ok(Some((at + 1, framing)));
+                return Ok(Some((at, framing)));
             }
-            at += self.advance(&bytes[at..])?;
         }
         self.grow(at)?;
         Ok(None)
@@ -140,7 +138,8 @@ impl Head {
                 Ok(1)
             }
             Step::Skip => self.skip(rest),
-            Step::HeadEnd => unreachable!("the caller ends the head"),
+            Step::HeadEnd => self.expect_line_feed(byte, Step::Done),
+            Step::Done => Ok(0),
         }
     }
 
