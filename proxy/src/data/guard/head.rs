@@ -67,11 +67,19 @@ enum Known {
 // === impl Known ===
 
 impl Known {
+    /// The name in lower case, with its colon.
     fn name(self) -> &'static [u8] {
         match self {
-            Self::Length => b"content-length",
-            Self::Coding => b"transfer-encoding",
+            Self::Length => b"content-length:",
+            Self::Coding => b"transfer-encoding:",
         }
+    }
+
+    /// Whether a line may have this name: it has, or it is not here as a whole.
+    #[inline]
+    fn may_begin(self, line: &[u8]) -> bool {
+        let name = self.name();
+        line.get(..name.len()).is_none_or(|start| start.eq_ignore_ascii_case(name))
     }
 }
 
@@ -127,16 +135,10 @@ impl Head {
             Step::Target => self.target(rest),
             Step::Version(seen) => self.version(seen, byte),
             Step::LineEnd => self.expect_line_feed(byte, Step::LineStart),
-            Step::LineStart => self.line_start(byte),
+            Step::LineStart => self.line_start(rest),
             Step::Name(known, seen) => Ok(self.name(known, seen, byte)),
-            Step::Length => {
-                self.step = if self.length.take(byte)? { Step::LineEnd } else { Step::Length };
-                Ok(1)
-            }
-            Step::Coding => {
-                self.step = if self.coding.take(byte)? { Step::LineEnd } else { Step::Coding };
-                Ok(1)
-            }
+            Step::Length => self.value(rest, |head, byte| head.length.take(byte)),
+            Step::Coding => self.value(rest, |head, byte| head.coding.take(byte)),
             Step::Skip => self.skip(rest),
             Step::HeadEnd => self.expect_line_feed(byte, Step::Done),
             Step::Done => Ok(0),
@@ -182,7 +184,15 @@ impl Head {
         }
         match rest.get(length) {
             None => Ok(length),
-            Some(b' ') if self.word > 0 => Ok(self.next_word(length, Step::Version(0))),
+            Some(b' ') if self.word > 0 => {
+                let length = self.next_word(length, Step::Version(0));
+                // What nearly all say, if it is here as a whole.
+                if !rest[length..].starts_with(b"HTTP/1.1\r\n") {
+                    return Ok(length);
+                }
+                (self.major, self.minor, self.step) = (b'1', b'1', Step::LineStart);
+                Ok(length + b"HTTP/1.1\r\n".len())
+            }
             Some(_) => Err(Rejection::Malformed),
         }
     }
@@ -214,34 +224,61 @@ impl Head {
     }
 
     #[inline]
-    fn line_start(&mut self, byte: u8) -> Result<usize, Rejection> {
-        self.step = match byte {
+    fn line_start(&mut self, rest: &[u8]) -> Result<usize, Rejection> {
+        let known = match rest[0] {
             b'\r' => {
                 self.step = Step::HeadEnd;
                 return Ok(1);
             }
             // A line that goes on from the one before: some join them, some do not.
             b' ' | b'\t' => return Err(Rejection::Malformed),
-            b'c' | b'C' => Step::Name(Known::Length, 0),
-            b't' | b'T' => Step::Name(Known::Coding, 0),
-            _ => Step::Skip,
+            b'c' | b'C' => Some(Known::Length),
+            b't' | b'T' => Some(Known::Coding),
+            _ => None,
         };
         self.fields += 1;
-        if self.fields > MOST_FIELDS { Err(Rejection::HeadTooLarge) } else { Ok(0) }
+        if self.fields > MOST_FIELDS {
+            return Err(Rejection::HeadTooLarge);
+        }
+        match known {
+            Some(known) if known.may_begin(rest) => {
+                self.step = Step::Name(known, 0);
+                Ok(0)
+            }
+            _ => {
+                self.step = Step::Skip;
+                self.skip(rest)
+            }
+        }
     }
 
     fn name(&mut self, known: Known, seen: u8, byte: u8) -> usize {
-        let expected = known.name().get(usize::from(seen)).copied().unwrap_or(b':');
-        if byte.to_ascii_lowercase() != expected {
+        if Some(&byte.to_ascii_lowercase()) != known.name().get(usize::from(seen)) {
             self.step = Step::Skip;
             return 0;
         }
         self.step = match known {
-            Known::Length if expected == b':' => Step::Length,
-            Known::Coding if expected == b':' => Step::Coding,
+            Known::Length if byte == b':' => Step::Length,
+            Known::Coding if byte == b':' => Step::Coding,
             known => Step::Name(known, seen + 1),
         };
         1
+    }
+
+    /// The rest of a value, or as much of it as is here, each byte by `take`, which knows the line's CR.
+    #[inline]
+    fn value(
+        &mut self,
+        rest: &[u8],
+        take: impl Fn(&mut Self, u8) -> Result<bool, Rejection>,
+    ) -> Result<usize, Rejection> {
+        for (at, &byte) in rest.iter().enumerate() {
+            if take(self, byte)? {
+                self.step = Step::LineEnd;
+                return Ok(at + 1);
+            }
+        }
+        Ok(rest.len())
     }
 
     /// To the end of the line, which is CR LF and nothing else.
