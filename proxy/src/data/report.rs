@@ -171,7 +171,7 @@ impl Report {
             sheet.status = Some(status);
             sheet.bytes_out = bytes;
             sheet.has_failed |= error.source() == Source::Upstream || status >= 500;
-            sheet.failure = Some(error.label());
+            sheet.failure = (error != Error::AskedItself).then(|| error.label());
         });
         self.answered(client, client.now_us());
     }
