@@ -128,16 +128,8 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
             arrived.map(|arrival| arrival.pass(client, None))
         }
         Bound::Rollout(rollout, choice) => {
-            let mut answer = forward(&journey, rollout, *choice, request, *start_us).await?;
-            if let Some(Sticky::Cookie { name, .. }) = &rollout.view.routing.settings.sticky
-                && answer.headers().contains_key(SET_COOKIE)
-            {
-                remove_our_cookie(answer.headers_mut(), name);
-            }
-            Ok(match choice.new_user {
-                Some(user) => with_cookie(answer, rollout, user),
-                None => answer,
-            })
+            let answer = forward(&journey, rollout, *choice, request, *start_us).await?;
+            Ok(with_our_cookie(answer, rollout, choice.new_user))
         }
     }
 }
@@ -194,6 +186,20 @@ async fn forward(
         Err(error) if choice.arm == Arm::Stable => shield::pass_on(client, flight, Err(error), client.now_us()),
         // Boxed: it is rare, and would double the size of every request's future.
         failed => Box::pin(shield::second_attempt(journey, rollout, flight, kept, slot, failed)).await,
+    }
+}
+
+/// Nobody but us says where a user belongs.
+#[inline]
+fn with_our_cookie(mut answer: Response<Body>, rollout: &LocalRollout, new_user: Option<UserId>) -> Response<Body> {
+    if let Some(Sticky::Cookie { name, .. }) = &rollout.view.routing.settings.sticky
+        && answer.headers().contains_key(SET_COOKIE)
+    {
+        remove_our_cookie(answer.headers_mut(), name);
+    }
+    match new_user {
+        Some(user) => with_cookie(answer, rollout, user),
+        None => answer,
     }
 }
 

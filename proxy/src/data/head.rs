@@ -36,7 +36,7 @@ impl Marks {
     pub(super) const UNDERSCORE: Self = Self(1 << 10);
     /// `Content-Length` with zeros in front, which some take for an octal number.
     pub(super) const PADDED_LENGTH: Self = Self(1 << 11);
-    pub(super) const EMPTY_HOST: Self = Self(1 << 12);
+    pub(super) const EMPTY_HOST: Self = Self(1 << 13);
 
     #[inline]
     pub(super) fn has(self, marks: Self) -> bool {
