@@ -260,7 +260,7 @@ impl Passage {
             }
             Some(Expiry::Quiet) => self.break_off(FailureKind::Timeout),
             // The connection ends before anybody is asked.
-            Some(Expiry::Unread) => Poll::Pending,
+            Some(Expiry::Unread | Expiry::Unsent) => Poll::Pending,
         }
     }
 }

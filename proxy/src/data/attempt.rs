@@ -161,8 +161,9 @@ impl Journey<'_> {
             Sent::Failed(_) if times.is_upload_spoiled() => Err(Error::UploadBroken),
             Sent::Failed(error) => Err(reason(error)),
             Sent::Stopped(Expiry::Deadline) => Err(Error::Upstream(FailureKind::Timeout)),
-            Sent::Stopped(Expiry::Quiet | Expiry::Unread) if times.is_awaiting_bytes() => Err(Error::UploadStalled),
-            Sent::Stopped(Expiry::Quiet | Expiry::Unread) => Err(Error::Upstream(FailureKind::Timeout)),
+            Sent::Stopped(Expiry::Unsent | Expiry::Unread) => Err(Error::UploadStalled),
+            // It is the upstream that takes nothing.
+            Sent::Stopped(Expiry::Quiet) => Err(Error::Upstream(FailureKind::Timeout)),
         }
     }
 

@@ -212,7 +212,7 @@ fn is_overdue(client: &Client) -> bool {
     match client.slot.expired() {
         None => return false,
         Some(Expiry::Unread) => return true,
-        Some(Expiry::Deadline | Expiry::Quiet) => {}
+        Some(Expiry::Deadline | Expiry::Quiet | Expiry::Unsent) => {}
     }
     match client.slot.phase() {
         Phase::Idle | Phase::Closing => true,
@@ -310,8 +310,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
         self.is_flushed |= polled.is_ready();
-        // hyper believes that there is nothing to read for now: the refusal has waited for this.
-        if self.refusal.is_some() && self.is_flushed {
+        // hyper believes that there is nothing to read for now; the refusal has waited for the last answer.
+        if self.is_flushed && self.refusal.as_ref().is_some_and(|refusal| refusal.is_due(&self.slot)) {
             cx.waker().wake_by_ref();
         }
         polled

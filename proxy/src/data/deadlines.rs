@@ -37,8 +37,10 @@ pub(super) enum Phase {
 pub(super) enum Expiry {
     /// The armed deadline.
     Deadline,
-    /// Nothing moved for too long, or the client sends its body too slowly.
+    /// Nothing moved for too long.
     Quiet,
+    /// The client does not send its body, or too slowly.
+    Unsent,
     /// The client does not take its answer, or too slowly.
     Unread,
 }
@@ -120,11 +122,6 @@ impl Slot {
     #[inline]
     pub(super) fn await_bytes(&self) {
         self.awaits_bytes.set(true);
-    }
-
-    /// Whether it is the client who has to go on.
-    pub(super) fn is_awaiting_bytes(&self) -> bool {
-        self.awaits_bytes.get()
     }
 
     /// The client takes no more for now.
@@ -249,6 +246,14 @@ impl Slot {
         }
     }
 
+    fn whose_fault(&self) -> Expiry {
+        match self.phase.get() {
+            Phase::Uploading if self.awaits_bytes.get() => Expiry::Unsent,
+            _ if self.awaits_room.get() => Expiry::Unread,
+            _ => Expiry::Quiet,
+        }
+    }
+
     /// Whether the client has kept us waiting over a whole period in which less came, or went, than a line of any use
     /// carries. Bytes that drip keep a connection from being quiet; this keeps them from keeping it for ever.
     fn is_client_slow(&self, limits: &Limits, now_us: u64) -> bool {
@@ -259,7 +264,7 @@ impl Slot {
             return false;
         }
         self.pace.set((now_us, self.moved_bytes.get()));
-        is_awaited && self.moved_bytes.get() - bytes < limits.slowest * elapsed.as_secs()
+        is_awaited && (self.moved_bytes.get() - bytes) * 1_000 < limits.slowest * elapsed.as_millis() as u64
     }
 
     /// Expires what is due; tells when this slot has to be looked at again.
@@ -286,7 +291,7 @@ impl Slot {
         let is_quiet = now_us.saturating_sub(self.quiet_since_us.get()) >= limit;
         if self.is_client_slow(limits, now_us) || is_quiet {
             self.quiet_since_us.set(now_us);
-            self.expire(if self.awaits_room.get() { Expiry::Unread } else { Expiry::Quiet });
+            self.expire(self.whose_fault());
         }
         self.deadline_us.get()
     }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
+use http::header::{Entry, HOST, HeaderMap, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use sluice_engine::evidence::Arm;
@@ -201,10 +201,7 @@ async fn travel(client: &Rc<Client>, departure: &mut Departure) -> Result<Respon
                 mirror::send(client, local, rollout, request);
             }
             let answer = forward(&journey, rollout, *choice, request, *start_us).await?;
-            Ok(match choice.new_user {
-                Some(user) => with_cookie(answer, rollout, user),
-                None => answer,
-            })
+            Ok(with_our_cookie(answer, rollout, choice.new_user))
         }
         // `ask` has chosen.
         Bound::Later(_) => Err(Error::Refused(Rejection::NoRoute).into()),
@@ -281,6 +278,36 @@ async fn forward(
         Err(error) if choice.arm == Arm::Stable => shield::pass_on(client, flight, Err(error), client.now_us()),
         // Boxed: it is rare, and would double the size of every request's future.
         failed => Box::pin(shield::second_attempt(journey, rollout, flight, kept, slot, failed)).await,
+    }
+}
+
+/// Nobody but us says where a user belongs.
+#[inline]
+fn with_our_cookie(mut answer: Response<Body>, rollout: &LocalRollout, new_user: Option<UserId>) -> Response<Body> {
+    if let Some(Sticky::Cookie { name, .. }) = &rollout.view.routing.settings.sticky
+        && answer.headers().contains_key(SET_COOKIE)
+    {
+        remove_our_cookie(answer.headers_mut(), name);
+    }
+    match new_user {
+        Some(user) => with_cookie(answer, rollout, user),
+        None => answer,
+    }
+}
+
+/// The cookie that says where a user belongs is ours: an arm that set it could draw users to itself.
+#[cold]
+fn remove_our_cookie(headers: &mut HeaderMap, name: &str) {
+    let is_ours = |line: &HeaderValue| {
+        let rest = line.as_bytes().trim_ascii_start().strip_prefix(name.as_bytes());
+        rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
+    };
+    if let Entry::Occupied(entry) = headers.entry(SET_COOKIE) {
+        let (_, lines) = entry.remove_entry_mult();
+        let kept: Vec<HeaderValue> = lines.filter(|line| !is_ours(line)).collect();
+        for line in kept {
+            headers.append(SET_COOKIE, line);
+        }
     }
 }
 

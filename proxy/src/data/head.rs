@@ -37,6 +37,7 @@ impl Marks {
     pub(super) const UNDERSCORE: Self = Self(1 << 10);
     /// `Content-Length` with zeros in front, which some take for an octal number.
     pub(super) const PADDED_LENGTH: Self = Self(1 << 11);
+    pub(super) const EMPTY_HOST: Self = Self(1 << 13);
 
     /// `Content-Type: application/grpc`.
     pub(super) const GRPC: Self = Self(1 << 14);
@@ -68,12 +69,12 @@ impl Marks {
         // One comparison of lengths for each name, and of bytes only where the length fits.
         let mark = match name.as_str() {
             "host" if self.has(Self::HOST) => Self::SECOND_HOST,
+            "host" if value.is_empty() => Self(Self::HOST.0 | Self::EMPTY_HOST.0),
             "host" => Self::HOST,
             "connection" => Self::CONNECTION,
             "transfer-encoding" => Self::TRANSFER_ENCODING,
             "content-length" if value.len() > 1 && value.as_bytes().starts_with(b"0") => {
-                self.add(Self::PADDED_LENGTH);
-                Self::CONTENT_LENGTH
+                Self(Self::CONTENT_LENGTH.0 | Self::PADDED_LENGTH.0)
             }
             "content-length" => Self::CONTENT_LENGTH,
             "content-type" if begins(value, b"text/event-stream") => Self::EVENT_STREAM,
@@ -144,10 +145,9 @@ fn is_unwanted(method: &Method) -> bool {
 /// One `Host`, which only HTTP/1.0 may leave out or empty. HTTP/2 has its own way to say it.
 #[inline]
 fn check_host<B>(request: &Request<B>, marks: Marks) -> Result<(), Error> {
-    let is_empty = || request.headers().get(header::HOST).is_some_and(HeaderValue::is_empty);
     let is_missing = match request.version() {
         Version::HTTP_09 | Version::HTTP_10 => false,
-        Version::HTTP_11 => !marks.has(Marks::HOST) || is_empty(),
+        Version::HTTP_11 => !marks.has(Marks::HOST) || marks.has(Marks::EMPTY_HOST),
         _ => !marks.has(Marks::HOST) && request.uri().authority().is_none(),
     };
     if is_missing || marks.has(Marks::SECOND_HOST) { Err(Error::Refused(Rejection::Host)) } else { Ok(()) }

@@ -49,6 +49,11 @@ impl Refusal {
         Self { reason, step: Step::Body }
     }
 
+    /// Whether it waits for nothing any more.
+    pub(super) fn is_due(&self, slot: &Slot) -> bool {
+        matches!(self.step, Step::Waiting) && is_at_rest(slot)
+    }
+
     /// Answers and closes, as soon as nothing is in flight: `is_flushed` says that all former answers are written. In the
     /// meantime, whoever flushes the last of them has to ask again.
     #[cold]
@@ -65,7 +70,7 @@ impl Refusal {
         loop {
             match &mut self.step {
                 Step::Waiting => {
-                    if !is_flushed || !matches!(slot.phase(), Phase::Idle | Phase::Head) {
+                    if !is_flushed || !is_at_rest(slot) {
                         return Poll::Pending;
                     }
                     rejections.count(self.reason);
@@ -90,4 +95,9 @@ impl Refusal {
             }
         }
     }
+}
+
+/// No request is in flight.
+fn is_at_rest(slot: &Slot) -> bool {
+    matches!(slot.phase(), Phase::Idle | Phase::Head)
 }

@@ -183,7 +183,7 @@ impl Report {
             sheet.status = Some(status);
             sheet.bytes_out = bytes;
             sheet.has_failed |= status >= 500 || error.is_some_and(|error| error.source() == Source::Upstream);
-            sheet.failure = error.map(Error::label);
+            sheet.failure = error.filter(|error| *error != Error::AskedItself).map(Error::label);
         });
         self.answered(client, client.now_us());
     }

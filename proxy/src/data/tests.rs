@@ -2,6 +2,7 @@
 
 mod harness;
 
+use std::io::Write;
 use std::net::Shutdown;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -336,6 +337,37 @@ fn heads_that_could_be_read_in_two_ways_are_refused_and_reach_nobody() {
 }
 
 #[test]
+fn a_client_that_sends_its_body_too_slowly_is_408_and_nobodys_failure() {
+    let canary = Backend::answering(200, "canary");
+    let mut setup = Setup::new(canary.address, canary.address, 100.0);
+    (setup.limits.pace_period, setup.limits.slowest) = (Duration::from_millis(50), 1 << 30);
+    let proxy = setup.start();
+    let mut client = proxy.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+    let mut writer = client.stream.try_clone().unwrap();
+    let dripping = std::thread::spawn(move || while writer.write_all(b"x").is_ok() {});
+    assert_eq!(client.answer().status, 408);
+    client.stream.shutdown(Shutdown::Both).unwrap();
+    dripping.join().unwrap();
+    eventually([1, 0, 0, 0, 0, 1, 0, 0], || proxy.counts(Canary));
+}
+
+#[test]
+fn a_client_that_does_not_take_its_answer_is_cut_off_and_the_canary_is_not_blamed() {
+    let large = answer(200, &"x".repeat(32 << 20));
+    let canary = Backend::start(move |_| Reply::Send(large.clone()));
+    let mut setup = Setup::new(canary.address, canary.address, 100.0);
+    setup.limits.body_idle_timeout = Duration::from_millis(100);
+    let proxy = setup.start();
+    let mut client = proxy.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually(1, || canary.closed.load(Relaxed));
+    eventually([1, 1, 0, 1, 0, 0, 0, 0], || proxy.counts(Canary));
+    assert_eq!(proxy.failures(Canary, FailureKind::Timeout), 0);
+    assert!(!client.answer().is_whole);
+}
+
+#[test]
 fn a_body_that_turns_bad_behind_a_good_head_fails_nobody_but_its_client() {
     // Once before an answer has begun, once after: then its client had an answer, if not all of it.
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf";
@@ -413,6 +445,16 @@ fn a_new_user_gets_a_cookie_and_stays_where_it_leads() {
         assert_eq!(again.body, first.body);
         assert!(!again.head.contains("set-cookie"));
     }
+}
+
+#[test]
+fn an_arm_cannot_draw_users_to_itself_with_our_cookie() {
+    let reply = "HTTP/1.1 200 OK\r\nSet-Cookie: sluice=mine; Path=/\r\nSet-Cookie: other=1\r\nSet-Cookie: sluices=2\r\nContent-Length: 0\r\n\r\n";
+    let canary = Backend::start(move |_| Reply::Send(reply.as_bytes().to_vec()));
+    let mut setup = Setup::new(canary.address, canary.address, 100.0);
+    setup.routing.sticky = Some(Sticky::Cookie { name: "sluice".to_owned(), ttl: Millis::new(86_400_000) });
+    let head = setup.start().get("Cookie: sluice=0123456789abcdef\r\n").head;
+    assert!(!head.contains("sluice=mine") && head.contains("other=1") && head.contains("sluices=2"), "{head}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Default for Limits {
 impl Limits {
     /// How often quiet connections are looked for: once a second, or more often for limits of a few seconds.
     pub(super) fn sweep_period(&self) -> Duration {
-        let shortest = self.header_timeout.min(self.idle_timeout).min(self.body_idle_timeout);
+        let shortest = self.header_timeout.min(self.idle_timeout).min(self.body_idle_timeout).min(self.pace_period);
         (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 }

@@ -67,6 +67,21 @@ fn risen(before: &Metrics, after: &Metrics) -> Vec<(String, f64)> {
 }
 
 #[tokio::test]
+async fn h059_a_long_list_of_a_trusted_proxy_is_passed_on_with_its_last_addresses() {
+    let upstream = Backend::start("v1").await;
+    let trusted = serde_json::json!(["127.0.0.0/8"]);
+    let sluice = Sluice::start(Config::new(&upstream).set("/trustedProxies", trusted)).await;
+    for separator in [", ", ","] {
+        let list: Vec<String> = (0..1_000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
+        let request = Request::get("/").field("X-Forwarded-For", &list.join(separator));
+        assert_eq!(request.send(sluice.address()).await.status, 200);
+        let seen = upstream.last_seen();
+        let kept: Vec<_> = seen.head.field("x-forwarded-for").unwrap_or_default().split(',').map(str::trim).collect();
+        assert_eq!((kept.len(), kept[0], kept[49], kept[50]), (51, "10.0.3.200", "10.0.3.249", "127.0.0.1"));
+    }
+}
+
+#[tokio::test]
 async fn a_request_whose_end_is_in_doubt_is_refused_and_reaches_nobody() {
     hold("Where a request ends").await;
 }

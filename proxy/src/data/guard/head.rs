@@ -4,6 +4,7 @@
 
 mod coding;
 mod length;
+mod request_line;
 
 use memchr::memchr2;
 
@@ -11,9 +12,6 @@ use self::coding::Coding;
 use self::length::Length;
 use super::{Framing, MOST_FIELDS};
 use crate::data::reject::Rejection;
-
-/// Bytes of a method. The longest registered one has 17.
-const LONGEST_METHOD: usize = 32;
 
 /// How far a head has come, and what was found in it.
 #[derive(Debug)]
@@ -54,6 +52,7 @@ enum Step {
     Skip,
     /// The CR of the last line was seen.
     HeadEnd,
+    Done,
 }
 
 /// Fields that say how long a message is.
@@ -66,11 +65,19 @@ enum Known {
 // === impl Known ===
 
 impl Known {
+    /// The name in lower case, with its colon.
     fn name(self) -> &'static [u8] {
         match self {
-            Self::Length => b"content-length",
-            Self::Coding => b"transfer-encoding",
+            Self::Length => b"content-length:",
+            Self::Coding => b"transfer-encoding:",
         }
+    }
+
+    /// Whether a line may have this name: it has, or it is not here as a whole.
+    #[inline]
+    fn may_begin(self, line: &[u8]) -> bool {
+        let name = self.name();
+        line.get(..name.len()).is_none_or(|start| start.eq_ignore_ascii_case(name))
     }
 }
 
@@ -98,16 +105,13 @@ impl Head {
     pub(super) fn check(&mut self, bytes: &[u8]) -> Result<Option<(usize, Framing)>, Rejection> {
         let mut at = 0;
         while at < bytes.len() {
-            if self.step == Step::HeadEnd {
-                if bytes[at] != b'\n' {
-                    return Err(Rejection::Malformed);
-                }
-                self.grow(at + 1)?;
+            at += self.advance(&bytes[at..])?;
+            if self.step == Step::Done {
+                self.grow(at)?;
                 let framing = self.framing()?;
                 *self = Self::new(self.largest, self.longest_target);
-                return Ok(Some((at + 1, framing)));
+                return Ok(Some((at, framing)));
             }
-            at += self.advance(&bytes[at..])?;
         }
         self.grow(at)?;
         Ok(None)
@@ -129,18 +133,13 @@ impl Head {
             Step::Target => self.target(rest),
             Step::Version(seen) => self.version(seen, byte),
             Step::LineEnd => self.expect_line_feed(byte, Step::LineStart),
-            Step::LineStart => self.line_start(byte),
+            Step::LineStart => self.line_start(rest),
             Step::Name(known, seen) => Ok(self.name(known, seen, byte)),
-            Step::Length => {
-                self.step = if self.length.take(byte)? { Step::LineEnd } else { Step::Length };
-                Ok(1)
-            }
-            Step::Coding => {
-                self.step = if self.coding.take(byte)? { Step::LineEnd } else { Step::Coding };
-                Ok(1)
-            }
+            Step::Length => self.value(rest, |head, byte| head.length.take(byte)),
+            Step::Coding => self.value(rest, |head, byte| head.coding.take(byte)),
             Step::Skip => self.skip(rest),
-            Step::HeadEnd => unreachable!("the caller ends the head"),
+            Step::HeadEnd => self.expect_line_feed(byte, Step::Done),
+            Step::Done => Ok(0),
         }
     }
 
@@ -162,87 +161,62 @@ impl Head {
         Ok(1)
     }
 
-    fn method(&mut self, rest: &[u8]) -> Result<usize, Rejection> {
-        let length = rest.iter().position(|&byte| !METHOD_BYTES[usize::from(byte)]).unwrap_or(rest.len());
-        self.word += length;
-        if self.word > LONGEST_METHOD {
-            return Err(Rejection::Malformed);
-        }
-        match rest.get(length) {
-            None => Ok(length),
-            Some(b' ') if self.word > 0 => Ok(self.next_word(length, Step::Target)),
-            Some(_) => Err(Rejection::Malformed),
-        }
-    }
-
-    fn target(&mut self, rest: &[u8]) -> Result<usize, Rejection> {
-        let length = rest.iter().position(|&byte| !TARGET_BYTES[usize::from(byte)]).unwrap_or(rest.len());
-        self.word += length;
-        if self.word > self.longest_target {
-            return Err(Rejection::TargetTooLong);
-        }
-        match rest.get(length) {
-            None => Ok(length),
-            Some(b' ') if self.word > 0 => Ok(self.next_word(length, Step::Version(0))),
-            Some(_) => Err(Rejection::Malformed),
-        }
-    }
-
-    fn next_word(&mut self, length: usize, next: Step) -> usize {
-        self.word = 0;
-        self.step = next;
-        length + 1
-    }
-
-    fn version(&mut self, seen: u8, byte: u8) -> Result<usize, Rejection> {
-        let is_good = match seen {
-            0..5 => byte == b"HTTP/"[usize::from(seen)],
-            6 => byte == b'.',
-            5 | 7 => byte.is_ascii_digit(),
-            _ => byte == b'\r',
-        };
-        if !is_good {
-            return Err(Rejection::Malformed);
-        }
-        match seen {
-            5 => self.major = byte,
-            7 => self.minor = byte,
-            8 if self.major != b'1' || self.minor > b'1' => return Err(Rejection::Version),
-            _ => {}
-        }
-        self.step = if seen == 8 { Step::LineEnd } else { Step::Version(seen + 1) };
-        Ok(1)
-    }
-
     #[inline]
-    fn line_start(&mut self, byte: u8) -> Result<usize, Rejection> {
-        self.step = match byte {
+    fn line_start(&mut self, rest: &[u8]) -> Result<usize, Rejection> {
+        let known = match rest[0] {
             b'\r' => {
                 self.step = Step::HeadEnd;
                 return Ok(1);
             }
             // A line that goes on from the one before: some join them, some do not.
             b' ' | b'\t' => return Err(Rejection::Malformed),
-            b'c' | b'C' => Step::Name(Known::Length, 0),
-            b't' | b'T' => Step::Name(Known::Coding, 0),
-            _ => Step::Skip,
+            b'c' | b'C' => Some(Known::Length),
+            b't' | b'T' => Some(Known::Coding),
+            _ => None,
         };
         self.fields += 1;
-        if self.fields > MOST_FIELDS { Err(Rejection::HeadTooLarge) } else { Ok(0) }
+        if self.fields > MOST_FIELDS {
+            return Err(Rejection::HeadTooLarge);
+        }
+        match known {
+            Some(known) if known.may_begin(rest) => {
+                self.step = Step::Name(known, 0);
+                Ok(0)
+            }
+            _ => {
+                self.step = Step::Skip;
+                self.skip(rest)
+            }
+        }
     }
 
     fn name(&mut self, known: Known, seen: u8, byte: u8) -> usize {
-        let expected = known.name().get(usize::from(seen)).copied().unwrap_or(b':');
-        if byte.to_ascii_lowercase() != expected {
+        if Some(&byte.to_ascii_lowercase()) != known.name().get(usize::from(seen)) {
             self.step = Step::Skip;
             return 0;
         }
         self.step = match known {
-            Known::Length if expected == b':' => Step::Length,
-            Known::Coding if expected == b':' => Step::Coding,
+            Known::Length if byte == b':' => Step::Length,
+            Known::Coding if byte == b':' => Step::Coding,
             known => Step::Name(known, seen + 1),
         };
         1
+    }
+
+    /// The rest of a value, or as much of it as is here, each byte by `take`, which knows the line's CR.
+    #[inline]
+    fn value(
+        &mut self,
+        rest: &[u8],
+        take: impl Fn(&mut Self, u8) -> Result<bool, Rejection>,
+    ) -> Result<usize, Rejection> {
+        for (at, &byte) in rest.iter().enumerate() {
+            if take(self, byte)? {
+                self.step = Step::LineEnd;
+                return Ok(at + 1);
+            }
+        }
+        Ok(rest.len())
     }
 
     /// To the end of the line, which is CR LF and nothing else.
@@ -271,30 +245,3 @@ impl Head {
         coding.map(|()| Framing::Chunked)
     }
 }
-
-/// Bytes of a token (RFC 9110, 5.6.2).
-const METHOD_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128_u8 {
-        table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-            );
-        byte += 1;
-    }
-    table
-};
-
-/// Bytes of a target. Some that should be written as `%..` are not, by many, and have one meaning; these here have two:
-/// `#` begins what no server sees, `\` is `/` to some, `"`, `<` and `>` end the target for others.
-const TARGET_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = b'!';
-    while byte <= b'~' {
-        table[byte as usize] = !matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>');
-        byte += 1;
-    }
-    table
-};

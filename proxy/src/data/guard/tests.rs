@@ -187,3 +187,56 @@ fn the_lines_of_an_answers_head_are_checked_and_its_body_is_not() {
         assert_eq!(check(bad), Err(BadLine), "{:?}", String::from_utf8_lossy(bad));
     }
 }
+
+/// Pieces of which interesting messages are made.
+const PIECES: [&[u8]; 24] = [
+    b"GET / HTTP/1.1\r\n",
+    b"POST /a HTTP/1.0\r\n",
+    b"Host: a\r\n",
+    b"Content-Length: 3\r\n",
+    b"content-length:",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding:",
+    b"Cookie: b",
+    b"T",
+    b"C",
+    b": ",
+    b" ",
+    b"chunked",
+    b",",
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"0\r\n\r\n",
+    b"3\r\nabc\r\n",
+    b"3;x",
+    b"5",
+    b"\t",
+    b"abc",
+    b"#",
+];
+
+proptest::proptest! {
+    #[test]
+    fn the_verdict_is_the_same_wherever_bytes_are_split(
+        pieces in proptest::collection::vec(0..PIECES.len(), 0..24),
+        begin in 0..3_usize,
+        cuts in proptest::collection::vec(1..9_usize, 1..64),
+    ) {
+        let mut bytes = [&b""[..], b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"][begin].to_vec();
+        pieces.iter().for_each(|&piece| bytes.extend_from_slice(PIECES[piece]));
+        let whole = reason(&bytes);
+        let mut guard = Guard::new(32 * 1024, 8_000);
+        let mut rest = &bytes[..];
+        let mut split = Ok(());
+        for cut in cuts.into_iter().cycle() {
+            if rest.is_empty() || split.is_err() {
+                break;
+            }
+            let (piece, after) = rest.split_at(cut.min(rest.len()));
+            split = guard.check(piece);
+            rest = after;
+        }
+        proptest::prop_assert_eq!(split.err().map(|refused| refused.reason), whole);
+    }
+}
