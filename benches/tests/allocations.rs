@@ -48,6 +48,8 @@ fn a_whole_decision_about_a_request_of_a_route_without_filters_does_not_allocate
         limits: Limits::default(),
         rejections: Arc::default(),
         mirrored: Arc::default(),
+        admission: Arc::default(),
+        terminators: sluice_proxy::tls::Terminators::default(),
         series: Arc::default(),
         exemplars: Arc::default(),
         access: None,
