@@ -151,8 +151,11 @@ impl Journey<'_> {
         now_us: u64,
     ) -> Result<Arrival, Error> {
         let times = &self.client.slot;
-        let has_body = slot.as_ref().is_some_and(|request| !request.body().is_empty());
-        times.enter(if has_body { Phase::Uploading } else { Phase::Waiting });
+        times.enter(match slot {
+            Some(request) if request.body().is_empty() => Phase::Waiting,
+            Some(request) if grpc::is_call(request.headers()) => Phase::Calling,
+            _ => Phase::Uploading,
+        });
         self.arm(now_us, Duration::from(self.settings.request_timeout));
         upstream.set_lines(&self.client.lines.borrow());
         upstream.keep_ended(self.client.upgrade.is_asked());

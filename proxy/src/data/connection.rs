@@ -133,7 +133,7 @@ impl Client {
     pub(super) fn stream_of(connection: &Self) -> Self {
         Self {
             worker: Rc::clone(&connection.worker),
-            slot: connection.worker.deadlines.register(connection.now_us()),
+            slot: connection.worker.deadlines.register_stream(connection.now_us()),
             entrance: Rc::clone(&connection.entrance),
             peer: connection.peer,
             scheme: connection.scheme,
@@ -220,7 +220,7 @@ fn is_overdue(client: &Client) -> bool {
             client.worker.rejections.count(Rejection::HeadTimeout);
             true
         }
-        Phase::Waiting | Phase::Uploading | Phase::Answering | Phase::Streaming => false,
+        Phase::Waiting | Phase::Uploading | Phase::Calling | Phase::Answering | Phase::Streaming => false,
     }
 }
 

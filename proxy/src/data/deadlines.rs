@@ -24,6 +24,8 @@ pub(super) enum Phase {
     Waiting,
     /// A request's body is on its way to the upstream.
     Uploading,
+    /// The messages of a gRPC call are on their way to the upstream, as slowly as its two ends like.
+    Calling,
     /// An answer is on its way to the client.
     Answering,
     /// An answer that may be quiet for as long as it likes: server-sent events.
@@ -68,6 +70,8 @@ pub(super) struct Slot {
     moved_bytes: Cell<u64>,
     /// When its pace began to be measured, and the bytes until then.
     pace: Cell<(u64, u64)>,
+    /// Nobody counts the bytes below the body: its connection is shared.
+    is_stream: Cell<bool>,
     /// A bad body ends the connection, so this is never taken back.
     is_spoiled: Cell<bool>,
     /// A request's body was larger than its route allows. No other request follows on such a connection.
@@ -107,6 +111,7 @@ impl Slot {
             awaits_room: Cell::new(false),
             moved_bytes: Cell::new(0),
             pace: Cell::new((now_us, 0)),
+            is_stream: Cell::new(false),
             is_spoiled: Cell::new(false),
             upload_is_cut: Cell::new(false),
         }
@@ -173,6 +178,11 @@ impl Slot {
         self.phase.set(Phase::Waiting);
     }
 
+    /// Whether a request's body is on its way.
+    pub(super) fn is_uploading(&self) -> bool {
+        matches!(self.phase.get(), Phase::Uploading | Phase::Calling)
+    }
+
     /// A new request's body may come.
     pub(super) fn begin_upload(&self) {
         self.uploaded_bytes.set(0);
@@ -233,7 +243,17 @@ impl Slot {
             Phase::Head => Some(limits.header_timeout),
             Phase::Uploading | Phase::Answering => Some(limits.body_idle_timeout),
             Phase::Closing => Some(LINGER),
-            Phase::Waiting | Phase::Streaming => None,
+            Phase::Waiting | Phase::Calling | Phase::Streaming => None,
+        }
+    }
+
+    /// Bytes of a body came from the client.
+    #[inline]
+    pub(super) fn received_body(&self, bytes: usize) {
+        self.progressed();
+        self.awaits_bytes.set(false);
+        if self.is_stream.get() {
+            self.moved_bytes.set(self.moved_bytes.get() + bytes as u64);
         }
     }
 
@@ -242,7 +262,7 @@ impl Slot {
         match self.phase.get() {
             Phase::Uploading => self.awaits_bytes.get(),
             Phase::Idle | Phase::Answering | Phase::Streaming => self.awaits_room.get(),
-            Phase::Head | Phase::Waiting | Phase::Closing => false,
+            Phase::Head | Phase::Waiting | Phase::Calling | Phase::Closing => false,
         }
     }
 
@@ -279,7 +299,7 @@ impl Slot {
             self.quiet_since_us.set(now_us);
         }
         let since_sweep = now_us.saturating_sub(self.swept_us.replace(now_us));
-        if self.phase.get() == Phase::Uploading && self.awaits_bytes.get() {
+        if self.is_uploading() && self.awaits_bytes.get() {
             // The upstream is not to blame for the time an upload takes: its deadline stands still meanwhile.
             self.deadline_us.set(self.deadline_us.get().saturating_add(since_sweep));
         }
@@ -302,6 +322,13 @@ impl Slot {
 impl Deadlines {
     pub(super) fn new() -> Self {
         Self { slots: RefCell::default(), next_us: Cell::new(0), sooner: Notify::new() }
+    }
+
+    /// A slot for one of several requests on a connection.
+    pub(super) fn register_stream(&self, now_us: u64) -> Rc<Slot> {
+        let slot = self.register(now_us);
+        slot.is_stream.set(true);
+        slot
     }
 
     /// A slot for a new connection, which has yet to send a head.

@@ -1,8 +1,15 @@
 //! What a gRPC answer means to the judge: its status stands in the trailers, not in the head.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, header};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// Whether a request is a call.
+pub(super) fn is_call(fields: &HeaderMap) -> bool {
+    const NAME: &[u8] = b"application/grpc";
+    let kind = fields.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    kind.and_then(|kind| kind.get(..NAME.len())).is_some_and(|start| start.eq_ignore_ascii_case(NAME))
+}
 
 /// What an HTTP answer of the same meaning would have as status. None if the client has cancelled the call, which says
 /// nothing of the upstream. An answer without a status has failed.

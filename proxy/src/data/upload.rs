@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::deadlines::{Phase, Slot};
+use super::deadlines::Slot;
 
 /// What follows a request's head.
 #[derive(Debug)]
@@ -59,8 +59,11 @@ impl Body for Upload {
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
             polled => polled,
         };
+        if polled.is_pending() {
+            slot.await_bytes();
+        }
         if let Poll::Ready(frame) = &polled {
-            slot.progressed();
+            slot.received_body(frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len));
             if let Some(bytes) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
                 slot.add_uploaded(bytes.len());
                 let Some(still) = left.checked_sub(bytes.len() as u64) else {
@@ -70,7 +73,7 @@ impl Body for Upload {
                 *left = still;
             }
             let is_last = frame.is_none() || body.is_end_stream();
-            if is_last && slot.phase() == Phase::Uploading {
+            if is_last && slot.is_uploading() {
                 slot.uploaded();
             }
         }

@@ -29,21 +29,40 @@ struct Server {
     address: SocketAddr,
     status: Arc<AtomicU32>,
     calls: Arc<AtomicU32>,
+    /// Calls whose answer is still under way.
+    open: Arc<AtomicU32>,
+}
+
+/// A call's place among those under way.
+struct Place(Arc<AtomicU32>);
+
+impl Place {
+    fn take(open: &Arc<AtomicU32>) -> Self {
+        open.fetch_add(1, Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Server {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let server =
-            Self { address: listener.local_addr().expect("bound"), status: Arc::default(), calls: Arc::default() };
-        let (status, calls) = (Arc::clone(&server.status), Arc::clone(&server.calls));
+        let address = listener.local_addr().expect("bound");
+        let server = Self { address, status: Arc::default(), calls: Arc::default(), open: Arc::default() };
+        let (status, calls, open) = (Arc::clone(&server.status), Arc::clone(&server.calls), Arc::clone(&server.open));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (status, calls) = (Arc::clone(&status), Arc::clone(&calls));
+                let (status, calls, open) = (Arc::clone(&status), Arc::clone(&calls), Arc::clone(&open));
                 let service = service_fn(move |request| {
                     calls.fetch_add(1, Relaxed);
                     let status = status.load(Relaxed);
-                    async move { Ok::<_, Infallible>(answer(request, status)) }
+                    let place = Place::take(&open);
+                    async move { Ok::<_, Infallible>(answer(request, status, place)) }
                 });
                 tokio::spawn(http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service));
             }
@@ -60,7 +79,7 @@ fn trailers(status: u32) -> HeaderMap {
     HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from(status))])
 }
 
-fn answer(request: Request<Incoming>, status: u32) -> Response<Body> {
+fn answer(request: Request<Incoming>, status: u32, place: Place) -> Response<Body> {
     assert_eq!(request.headers()["te"], "trailers", "gRPC asks for it");
     assert_eq!(request.uri().authority().map(|host| host.as_str()), Some("shop.example"));
     let mut response = Response::new(BodyExt::boxed(Empty::new()));
@@ -70,9 +89,12 @@ fn answer(request: Request<Incoming>, status: u32) -> Response<Body> {
         return response;
     }
     let end = futures_util::stream::once(async move { Ok(Frame::trailers(trailers(status))) });
-    let messages = request.into_body().into_data_stream().map(|piece| piece.expect("a whole message"));
+    let messages = request.into_body().into_data_stream().take_while(|piece| std::future::ready(piece.is_ok()));
     // The empty one is the end of the client's half. As a frame of its own it would count as abuse, in time.
-    let messages = messages.filter(|piece| std::future::ready(!piece.is_empty())).map(|piece| Ok(Frame::data(piece)));
+    let messages = messages.filter_map(move |piece| {
+        let _until_the_end = &place;
+        std::future::ready(piece.ok().filter(|piece| !piece.is_empty()).map(|piece| Ok(Frame::data(piece))))
+    });
     *response.body_mut() = BodyExt::boxed(StreamBody::new(messages.chain(end)));
     response
 }
@@ -206,4 +228,24 @@ async fn a_thousand_short_calls_share_a_connection_on_either_side() {
     }
     let open = sluice.metrics().await.sum("sluice_upstream_connections", &[("arm", "stable"), ("state", "open")]);
     assert!(open <= 2.0, "one for each worker: {open}");
+}
+
+#[tokio::test]
+async fn a_call_that_its_client_cancels_ends_at_the_server_and_is_nobodys_failure() {
+    let (stable, canary) = (Server::start().await, Server::start().await);
+    let sluice = start(&stable, Some(&canary)).await;
+    sluice.until_weight(50.0).await;
+    let mut sender = connect(&sluice).await;
+    while canary.calls.load(Relaxed) < 50 {
+        let stream = call(&mut sender, "Chat").await;
+        stream.send("hello");
+        drop(stream);
+    }
+    eventually("all calls have ended", async || {
+        let open = stable.open.load(Relaxed) + canary.open.load(Relaxed);
+        holds(open == 0, || open.to_string())
+    })
+    .await;
+    let status = sluice.status().await;
+    assert_eq!((status.phase == Phase::Degraded, status.canary.expect("there").attempt_failures), (false, 0));
 }

@@ -1,10 +1,12 @@
 //! HTTP/2 towards clients: without TLS by prior knowledge, with TLS by agreement, and what a bad client can't do.
 
+use std::convert::Infallible;
 use std::process::Command;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
@@ -131,6 +133,32 @@ async fn a_draining_proxy_says_goodbye_and_finishes_what_it_has_begun() {
     assert_eq!(whole(waiting.await.expect("it ends").expect("an answer")).await.0, 200);
     running.await.expect("it ends").expect("a clean end");
     assert_eq!(sluice.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn an_upload_that_takes_longer_than_the_upstream_may_is_nobodys_failure() {
+    let stable = Backend::start("v1").await;
+    let sluice = Sluice::start(Config::new(&stable).set("/upstream", json!({ "requestTimeout": "200ms" }))).await;
+    let stream = TcpStream::connect(sluice.address()).await.expect("the proxy listens");
+    let (mut sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a server");
+    tokio::spawn(connection);
+    let (pieces, body) = futures_channel::mpsc::unbounded();
+    let piece = || Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"half")));
+    let upload = Request::post("http://shop.example/").body(StreamBody::new(body)).expect("a good request");
+    let upload = tokio::spawn(sender.send_request(upload));
+    pieces.unbounded_send(piece()).expect("the upload is open");
+    eventually("the upstream has the first half", async || {
+        holds(stable.body_bytes() >= 4, || stable.body_bytes().to_string())
+    })
+    .await;
+    // The gate is closed: another request runs into the limit, and then a third, all after the upload began.
+    for _ in 0..2 {
+        assert_eq!(sluice_tests::Request::get("/wait").send(sluice.address()).await.status, 504);
+    }
+    pieces.unbounded_send(piece()).expect("the upload is open");
+    drop(pieces);
+    assert_eq!(whole(upload.await.expect("it ends").expect("an answer")).await.0, 200);
+    assert_eq!(stable.last_seen().body, b"halfhalf");
 }
 
 /// A frame: type, flags, stream, payload.
