@@ -12,7 +12,9 @@ import { fileURLToPath } from "node:url";
 
 import { until } from "./wait.js";
 
-const PROGRAMS = fileURLToPath(new URL("../../../target/debug/", import.meta.url));
+// PROFILE=release where speed is the point.
+const PROFILE = process.env.PROFILE ?? "debug";
+const PROGRAMS = fileURLToPath(new URL(`../../../target/${PROFILE}/`, import.meta.url));
 
 /** One rollout that waits at 20 % for a person. */
 export const HELD = { strategy: { canary: { steps: [{ setWeight: 20 }, { pause: {} }] } } };
