@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -91,17 +92,23 @@ fn admit(stream: TcpStream, worker: &Rc<Worker>, entrance: &Rc<Entrance>, place:
     });
 }
 
-/// What a client speaks on a port without TLS, from its first bytes; nothing, if they do not come in time.
+/// What a client speaks on a port without TLS, from its first bytes; nothing, if they do not come before the time for a
+/// head is over or the worker drains.
 pub(super) async fn spoken(stream: &TcpStream, client: &Client) -> Option<Protocol> {
-    match tokio::time::timeout(client.worker.limits.header_timeout, is_http2(stream)).await {
-        Ok(Ok(true)) => Some(Protocol::Http2),
-        // Whoever reads next learns of an error as well.
-        Ok(Ok(false) | Err(_)) => Some(Protocol::Http1),
-        Err(_) => {
-            client.worker.rejections.count(Rejection::HeadTimeout);
-            None
+    let mut look = std::pin::pin!(is_http2(stream));
+    std::future::poll_fn(|cx| {
+        client.slot.gate.attach(cx.waker());
+        if let Poll::Ready(seen) = look.as_mut().poll(cx) {
+            // Whoever reads next learns of an error as well.
+            return Poll::Ready(Some(if seen.is_ok_and(|seen| seen) { Protocol::Http2 } else { Protocol::Http1 }));
         }
-    }
+        if client.slot.take_expired().is_some() {
+            client.worker.rejections.count(Rejection::HeadTimeout);
+            return Poll::Ready(None);
+        }
+        if client.worker.draining.get() { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await
 }
 
 /// Errors of the one connection that was about to be accepted, not of the socket.

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -478,13 +478,14 @@ fn draining_finishes_what_is_in_flight_and_accepts_no_more() {
         Reply::Send(answer(200, "stable"))
     });
     let proxy = Setup::new(stable.address, stable.address, 0.0).start();
-    let (mut busy, mut idle) = (proxy.connect(), proxy.connect());
+    let (mut silent, mut busy, mut idle) = (proxy.connect(), proxy.connect(), proxy.connect());
     release.send(()).unwrap();
     assert_eq!(idle.get("").status, 200);
     busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually(2, || stable.asked());
     proxy.workers.drain(harness::PATIENCE);
     assert!(idle.is_closed());
+    assert_eq!(silent.stream.read(&mut [0]).ok(), Some(0), "who has said nothing yet is not waited for");
     release.send(()).unwrap();
     let last = busy.answer();
     assert_eq!((last.status, last.head.contains("connection: close")), (200, true), "{}", last.head);
