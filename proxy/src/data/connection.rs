@@ -234,6 +234,22 @@ fn count_refusal(client: &Client, error: &hyper::Error) {
     client.worker.rejections.count(reason);
 }
 
+/// Ends a client's stream so that its last answer arrives, within the time that a closing connection has.
+pub(super) fn poll_end<S>(
+    stream: &mut S,
+    linger: &mut Linger,
+    slot: &Slot,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if slot.phase() != Phase::Closing {
+        slot.enter(Phase::Closing);
+    }
+    linger.poll_close(Pin::new(stream), cx).map(Ok)
+}
+
 // === impl Metered ===
 
 impl<S> Metered<S> {
@@ -249,9 +265,7 @@ impl<S> Metered<S> {
             is_flushed: true,
         }
     }
-}
 
-impl<S> Metered<S> {
     /// The stream below, once the 101 is written. None if the client did not wait for it: what it sent was meant for
     /// somebody who had not agreed yet (RFC 6455 section 4.1).
     fn leave_http(self, unread: &[u8]) -> Option<S> {
@@ -319,10 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, linger, slot, .. } = &mut *self;
-        if slot.phase() != Phase::Closing {
-            slot.enter(Phase::Closing);
-        }
-        linger.poll_close(Pin::new(stream), cx).map(Ok)
+        poll_end(stream, linger, slot, cx)
     }
 
     fn poll_write_vectored(

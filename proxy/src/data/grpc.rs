@@ -2,13 +2,16 @@
 
 use http::{HeaderMap, HeaderName, header};
 
+use super::head::begins;
+
+/// What the media type of a call or its answer begins with.
+pub(super) const MEDIA_TYPE: &[u8] = b"application/grpc";
+
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Whether a request is a call.
 pub(super) fn is_call(fields: &HeaderMap) -> bool {
-    const NAME: &[u8] = b"application/grpc";
-    let kind = fields.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
-    kind.and_then(|kind| kind.get(..NAME.len())).is_some_and(|start| start.eq_ignore_ascii_case(NAME))
+    fields.get(header::CONTENT_TYPE).is_some_and(|kind| begins(kind, MEDIA_TYPE))
 }
 
 /// What an HTTP answer of the same meaning would have as status. None if the client has cancelled the call, which says

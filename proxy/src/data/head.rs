@@ -8,6 +8,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 
 use super::error::Error;
+use super::grpc;
 use super::http2;
 use super::reject::Rejection;
 use super::target;
@@ -78,7 +79,7 @@ impl Marks {
             }
             "content-length" => Self::CONTENT_LENGTH,
             "content-type" if begins(value, b"text/event-stream") => Self::EVENT_STREAM,
-            "content-type" if begins(value, b"application/grpc") => Self::GRPC,
+            "content-type" if begins(value, grpc::MEDIA_TYPE) => Self::GRPC,
             "upgrade" => {
                 self.add(Self::UPGRADE);
                 Self::ONE_HOP
@@ -99,7 +100,8 @@ impl Marks {
     }
 }
 
-fn begins(value: &HeaderValue, name: &[u8]) -> bool {
+/// Whether a media type is this one, whatever its parameters.
+pub(super) fn begins(value: &HeaderValue, name: &[u8]) -> bool {
     value.as_bytes().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 

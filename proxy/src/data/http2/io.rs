@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::data::connection::poll_end;
 use crate::data::deadlines::{Phase, Slot};
 use crate::linger::Linger;
 
@@ -63,10 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Setup<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, linger, slot, .. } = &mut *self;
-        if slot.phase() != Phase::Closing {
-            slot.enter(Phase::Closing);
-        }
-        linger.poll_close(Pin::new(stream), cx).map(Ok)
+        poll_end(stream, linger, slot, cx)
     }
 
     fn poll_write_vectored(
